@@ -1,0 +1,233 @@
+"""What every array type of ours shares: NumPy's two protocols, operators and methods.
+
+``np.tanh(t)``, ``t * 2`` and ``t.sum(axis=0)`` all end in the registry: the operation is looked
+up by the NumPy function and applied.  A subclass says how with ``bind(primitive, args,
+options)``, gives its ``level``, and the ``plain()`` value inside.
+"""
+
+import operator
+
+import numpy as np
+
+from .primitive import Wrapper, plain, registry
+
+REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide,
+    "floordiv": np.floor_divide, "mod": np.remainder, "divmod": np.divmod, "pow": np.power,
+    "matmul": np.matmul,
+}  # fmt: skip
+UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute}
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+METHODS = {
+    "sum": np.sum, "mean": np.mean, "var": np.var, "std": np.std, "max": np.max, "min": np.min,
+    "prod": np.prod, "cumsum": np.cumsum, "cumprod": np.cumprod, "ravel": np.ravel,
+    "flatten": np.ravel, "swapaxes": np.swapaxes, "squeeze": np.squeeze, "repeat": np.repeat,
+    "take": np.take, "clip": np.clip, "round": np.round, "dot": np.dot, "trace": np.trace,
+    "diagonal": np.diagonal, "argmax": np.argmax, "argmin": np.argmin, "argsort": np.argsort,
+    "nonzero": np.nonzero, "all": np.all, "any": np.any, "copy": np.copy,
+}  # fmt: skip
+
+
+def unsupported(function, kind="NumPy function"):
+    """The error for a function that has no rule here."""
+    name = getattr(function, "__name__", str(function))
+    module = getattr(function, "__module__", None) or "numpy"
+    return TypeError(
+        f"{module.replace('numpy', 'np')}.{name} has no derivative rule in the registry. Register "
+        f"one (autograd.elementwise, linear, bilinear or general; see README, 'Your own "
+        f"operations'), or pass it plain arrays (tensor.data) where no gradient is needed"
+    )
+
+
+class Duck(Wrapper):
+    """Base of the array types: behaves like an ndarray, and sends every operation to `bind`."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # __eq__ compares elements, as NumPy's does
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if options.get("out") is not None and method != "at":
+            raise TypeError(
+                f"np.{ufunc.__name__}: a {type(self).__name__} cannot be written into an existing "
+                f"array, the derivative would be lost; use the returned value (instead of "
+                f"`a += t` write `a = a + t`)"
+            )
+        options.pop("out", None)
+        if method == "__call__":
+            operation = registry.get(ufunc)
+            if operation is None:
+                raise unsupported(ufunc)
+            if options:
+                raise TypeError(
+                    f"np.{ufunc.__name__} on a {type(self).__name__} does not take "
+                    f"{', '.join(options)}; use np.where or .astype around it"
+                )
+            return operation(*inputs)
+        if method == "outer":
+            a, b = inputs
+            return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+        table = {"reduce": REDUCTIONS, "accumulate": ACCUMULATIONS}.get(method, {})
+        if ufunc not in table:
+            raise TypeError(f"np.{ufunc.__name__}.{method} has no derivative rule")
+        options.setdefault("axis", 0)
+        return registry[table[ufunc]](*inputs, **options)
+
+    def __array_function__(self, function, types, args, options):
+        operation = registry.get(function)
+        if operation is None:
+            raise unsupported(function)
+        return operation(*args, **options)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            f"turning a {type(self).__name__} into a NumPy array would lose its derivative: "
+            f"build arrays of variables with np.stack([...]) or np.concatenate, call NumPy's "
+            f"functions on it directly, or take its plain value with .data"
+        )
+
+    # --- what an array knows of itself ---
+
+    @property
+    def shape(self):
+        """Lengths of the axes."""
+        return np.shape(self.plain())
+
+    @property
+    def ndim(self):
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def dtype(self):
+        """The element type; a Python float counts as float64."""
+        value = self.plain()
+        return value.dtype if hasattr(value, "dtype") else np.dtype(float)
+
+    @property
+    def T(self):
+        """The transpose."""
+        return np.transpose(self)
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError(f"len() of a {type(self).__name__} without axes")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError(f"iteration over a {type(self).__name__} without axes")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        return bool(self.plain())
+
+    def item(self):
+        """The only element, as a Python float, without history."""
+        value = self.plain()
+        return value if type(value) is float else value.item()
+
+    def tolist(self):
+        """The elements as nested lists of Python floats, without history."""
+        value = self.plain()
+        return value if type(value) is float else value.tolist()
+
+    def __format__(self, spec):
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(f"format {spec!r} needs one element, this has shape {self.shape}")
+        return format(self.item(), spec)
+
+    def _no_conversion(self, what, instead):
+        return TypeError(
+            f"{what} of a {type(self).__name__} would lose its derivative; use {instead}, or "
+            f".item() for its plain value"
+        )
+
+    def __float__(self):
+        raise self._no_conversion("float() (also called by math.sin and the like)", "np.sin etc.")
+
+    def __int__(self):
+        raise self._no_conversion("int()", "np.floor etc.")
+
+    # --- methods whose arguments differ from the function's ---
+
+    def reshape(self, *shape, order="C"):
+        """The same elements in another shape: ``reshape(2, 3)`` or ``reshape((2, 3))``."""
+        shape = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, shape, order=order)
+
+    def transpose(self, *axes):
+        """Axes in another order: ``transpose(1, 0)``, ``transpose((1, 0))`` or all reversed."""
+        axes = axes[0] if len(axes) == 1 else axes or None
+        return np.transpose(self, axes)
+
+    def astype(self, dtype):
+        """The same values in another floating-point type."""
+        return registry["astype"](self, dtype=np.dtype(dtype))
+
+    def __getitem__(self, index):
+        return registry[operator.getitem](self, index=index)
+
+
+def _install(namespace):
+    """Write out the operators and methods that go straight to a NumPy function's operation."""
+
+    def define(name, method, doc):
+        method.__name__, method.__qualname__, method.__doc__ = name, f"Duck.{name}", doc
+        setattr(namespace, name, method)
+
+    for name, function in BINARY.items():
+        define(f"__{name}__", _binary(function), f"np.{function.__name__}")
+        define(f"__r{name}__", _reflected(function), f"np.{function.__name__}, reflected")
+    for name, function in UNARY.items():
+        define(f"__{name}__", _unary(function), f"np.{function.__name__}")
+    for name in COMPARISONS:
+        define(f"__{name}__", _comparison(getattr(operator, name)), "Elementwise, plain result")
+    for name, function in METHODS.items():
+        define(name, _method(function), f"np.{function.__name__} of this array.")
+
+
+def _binary(function):
+    def method(a, b):
+        return registry[function](a, b) if operand(b) else NotImplemented
+
+    return method
+
+
+def _reflected(function):
+    def method(a, b):
+        return registry[function](b, a) if operand(b) else NotImplemented
+
+    return method
+
+
+def _unary(function):
+    return lambda a: registry[function](a)
+
+
+def _method(function):
+    return lambda a, *args, **options: registry[function](a, *args, **options)
+
+
+def _comparison(compare):
+    def method(a, b):
+        return compare(a.plain(), plain(b)) if operand(b) else NotImplemented
+
+    return method
+
+
+def operand(x):
+    """Whether `x` can stand beside an array in an expression."""
+    return isinstance(x, (Wrapper, float, int, list)) or hasattr(x, "__array_ufunc__")
+
+
+_install(Duck)

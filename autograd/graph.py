@@ -1,0 +1,126 @@
+"""The recorded graph: nodes, the walk from an output to its inputs, and what is recorded when.
+
+An operation on a recorded array makes one `Node`.  A node is data, not code: which primitive,
+which inputs, which value.  An input that is a node is a variable; anything else in ``inputs``
+is a constant.  Nodes point only backwards, to their inputs, so there are no reference cycles
+and a graph is freed by reference counting the moment its output is dropped.
+"""
+
+import itertools
+import threading
+from contextlib import contextmanager
+
+serials = itertools.count(1)  # every node, and every write into a leaf's array, takes the next
+levels = itertools.count(1)  # every transformation takes the next; see primitive.Wrapper
+
+CONSTANT = -1  # the level of a Tensor that is not differentiated
+BASE = 0  # the level of the variables a user makes with Tensor(...)
+
+
+class Node:
+    """One value of the graph and how it came about: ``value = primitive(*inputs, **options)``.
+
+    serial   counts up, so that inputs always have smaller serials than what is made of them
+    level    of the transformation that recorded it
+    name     set only where somebody named it
+    """
+
+    __slots__ = (
+        "primitive", "inputs", "options", "value", "serial", "level", "name"
+    )  # fmt: skip
+
+
+class Leaf(Node):
+    """A node without inputs.
+
+    cell      holds the gradient that ``backward()`` accumulates; shared by the later leaves of
+              the same Tensor, so that a gradient finds its Tensor by way of any of them
+    version   when its array was last written; shared with the views of that array
+    """
+
+    __slots__ = ("cell", "version")
+
+    def __init__(self, value, level, name=None, cell=None, version=None):
+        self.primitive, self.inputs, self.options = None, (), None
+        self.value, self.level, self.name = value, level, name
+        self.serial = next(serials)
+        self.cell = Cell() if cell is None else cell
+        self.version = Version() if version is None else version
+
+
+class Cell:
+    """Where a leaf's gradient accumulates; None before the first."""
+
+    __slots__ = ("grad",)
+
+    def __init__(self):
+        self.grad = None
+
+
+class Version:
+    """The serial of the last write into an array; a node with a smaller serial is older."""
+
+    __slots__ = ("written",)
+    latest = 0  # of all writes into any array
+
+    def __init__(self):
+        self.written = 0
+
+    def bump(self):
+        """Note that the array has been written just now."""
+        self.written = Version.latest = next(serials)
+
+
+def history(*outputs):
+    """All nodes the outputs were made from, themselves included, newest first."""
+    seen = set(outputs)
+    stack = [*outputs]
+    while stack:
+        for node in stack.pop().inputs:
+            if isinstance(node, Node) and node not in seen:
+                seen.add(node)
+                stack.append(node)
+    return sorted(seen, key=_serial, reverse=True)
+
+
+def _serial(node):
+    return node.serial
+
+
+# --- no_grad ----------------------------------------------------------------------------------
+
+_thread = threading.local()
+_lock = threading.Lock()
+silencers = 0  # threads' no_grad blocks now open: 0 lets the fast path skip asking its thread
+
+
+@contextmanager
+def no_grad():
+    """Within this block (in this thread) nothing is recorded: results have no history.
+
+    A transformation started inside the block (`grad`, `vjp`, ...) still records for itself:
+    only what existed when the block was entered is silenced.
+
+    >>> from autograd import Tensor
+    >>> w = Tensor(3.0)
+    >>> with no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+    global silencers
+    before = getattr(_thread, "silenced", CONSTANT)
+    _thread.silenced = next(levels)
+    with _lock:
+        silencers += 1
+    try:
+        yield
+    finally:
+        _thread.silenced = before
+        with _lock:
+            silencers -= 1
+
+
+def recording(level):
+    """Whether operations at `level` are recorded in this thread."""
+    return not silencers or level > getattr(_thread, "silenced", CONSTANT)

@@ -1,0 +1,351 @@
+"""What an operation is: a function, its derivative rules, and a registry of all of them.
+
+A few words used throughout:
+
+primal      the value an operation is applied to
+tangent     a direction in which an argument moves; a *push* (jvp) carries it to the result
+cotangent   the sensitivity of the final output to a value; a *pull* (vjp) carries it from
+            the result back to one argument
+rule        a short piece of NumPy with the signature ``(g, y, *arguments, **options)``:
+            ``g`` is a cotangent of the result (pull) or a tangent of one argument (push),
+            ``y`` the operation's value
+
+Rules speak only NumPy and operators, so NumPy's dispatch runs the same rule on plain arrays,
+on recorded ones (giving higher derivatives) and on any other array type.  Broadcasting is
+undone by the engine, never by a rule.  Most operations belong to a family in which half of
+the rules, or all, follow by themselves:
+
+elementwise   the Jacobian is diagonal: one expression per argument is both pull and push
+linear        the push is the operation itself; only the transpose is written
+bilinear      the pushes are the operation itself; two transposes are written
+general       pull and push are written side by side
+"""
+
+import dis
+import inspect
+
+import numpy as np
+
+registry = {}  # NumPy function (or, for our own operations, the primitive) -> how it is run
+
+
+class Wrapper:
+    """Base of the array types that stand in for an array while a program is transformed.
+
+    A wrapper has a ``level``: each transformation takes a fresh, higher one, and an operation
+    goes to the wrapper of the highest level among its arguments, which peels its own level
+    off and applies the operation to what is inside.
+    """
+
+    __slots__ = ()
+
+
+def highest(values):
+    """The wrapper of the highest level among `values`; None when all are plain."""
+    top, level = None, None
+    for value in values:
+        if isinstance(value, Wrapper) and (top is None or value.level > level):
+            top, level = value, value.level
+    return top
+
+
+class Indexed:
+    """A cotangent that is zero except at ``index``: what pulling through ``x[index]`` gives.
+
+    The walk collects these per array and adds them up once, so that reading an array element
+    by element in a loop stays linear in its length.
+    """
+
+    __slots__ = ("g", "index")
+
+    def __init__(self, g, index):
+        self.g, self.index = g, index
+
+
+class Primitive:
+    """One differentiable operation.
+
+    forward     computes the value from plain arrays
+    pulls       one rule per array argument; None where the derivative is zero everywhere
+    pushes      likewise; for ``kind == "linear"`` unused, the operation pushes itself
+    arity       number of array arguments; None for any number (then ``pulls(i)`` builds rules)
+    scalar      the same function on Python floats, for speed (``math.tanh`` for ``np.tanh``)
+    drop        options that make a linear operation affine: left out when pushing
+    kinks       the value chosen where the derivative does not exist, in words
+    outputs     whether the value is a tuple (or list) of arrays
+    """
+
+    def __init__(
+        self, forward, kind, pulls, pushes, *, function=None, name=None, arity=1, scalar=None,
+        drop=(), kinks="", outputs=False, bind=None, doc=None,
+    ):  # fmt: skip
+        self.forward, self.kind, self.pulls, self.pushes = forward, kind, pulls, pushes
+        self.function = function if function is not None else forward
+        self.name = self.__name__ = name or self.function.__name__
+        self.arity, self.scalar, self.drop = arity, scalar, drop
+        self.kinks, self.outputs, self._bind = kinks, outputs, bind
+        self._names, self._reads = None, {}
+        self.__doc__ = doc or forward.__doc__
+
+    def __repr__(self):
+        return f"<{self.kind} operation {self.name}>"
+
+    def __call__(self, *args, **options):
+        """Apply to arguments as a NumPy user writes them: `sum(x, 1)`, `clip(x, a_max=t)`."""
+        args, options = (self._bind or self.canonical)(args, options)
+        for name, value in options.items():
+            if isinstance(value, Wrapper):
+                raise TypeError(
+                    f"{self.name}: argument {name!r} is a {type(value).__name__}, but the "
+                    f"derivative by {name!r} is not defined; pass its plain value (.data)"
+                )
+        return self.apply(args, options)
+
+    def apply(self, args, options):
+        """Apply to array arguments by position: the highest wrapper among them decides how."""
+        top = highest(args)
+        if top is None:
+            return self.forward(*args, **options)
+        return top.bind(self, args, options)
+
+    def canonical(self, args, options):
+        """Array arguments by position, everything else by name."""
+        if options.get("out") is not None:
+            raise TypeError(
+                f"{self.name}: out= writes into an array in place, which cannot be recorded; "
+                f"use the returned value (for `a += t` write `a = a + t`)"
+            )
+        if self.arity is None or (len(args) == self.arity and not options):
+            return args, options
+        if self._names is None:
+            self._names = tuple(inspect.signature(self.function).parameters)
+        names, arity = self._names, self.arity
+        options = dict(zip(names[arity:], args[arity:], strict=False)) | options
+        options.pop("out", None)
+        args = list(args[:arity])
+        for name in names[len(args) : arity]:
+            args.append(options.pop(name, None))
+        return args, options
+
+    def evaluate(self, values, options):
+        """The operation's value on `values`, which may be wrappers of lower levels.
+
+        Python floats stay Python floats, so that they stay weakly typed (NEP 50).
+        """
+        plain = True
+        for value in values:
+            if isinstance(value, Wrapper):
+                return self.apply(values, options)
+            if type(value) not in (float, int):
+                plain = False
+        if plain and self.kind == "elementwise":
+            return self.on_floats(values, options)
+        return self.forward(*values, **options)
+
+    def on_floats(self, values, options):
+        """The value on Python floats: fast where it is defined, else as NumPy has it."""
+        if self.scalar is not None:
+            try:
+                return self.scalar(*values)
+            except (ArithmeticError, ValueError):  # 1/0 is inf, log(-1) nan: NumPy knows
+                pass
+        return float(self.forward(*map(np.float64, values), **options))
+
+    def push(self, tangents, y, args, options):
+        """The tangent of the result; ``tangents[i]`` is None where argument i stands still."""
+        if self.kind == "linear":
+            options = {name: v for name, v in options.items() if name not in self.drop}
+            moved = [
+                np.zeros_like(x) if t is None else t for t, x in zip(tangents, args, strict=True)
+            ]
+            return self.apply(moved, options)
+        total = None
+        for i, t in enumerate(tangents):
+            rule = None if t is None else self.pushes[i]
+            if rule is not None:
+                part = rule(t, y, *args, **options)
+                total = part if total is None else total + part
+        return total
+
+    def reads(self, i):
+        """What the pull of argument i reads: names of the result ("y") and argument numbers.
+
+        Found in the rule's bytecode, once; reading only a shape or dtype does not count.
+        A rule that takes ``*args`` is taken to read everything.
+        """
+        if i not in self._reads:
+            rule = self.pulls[i]
+            self._reads[i] = frozenset() if rule is None else _reads(rule)
+        return self._reads[i]
+
+
+EVERYTHING = None  # what `reads` answers for a rule that takes *args
+_METADATA = {"shape", "dtype", "ndim", "size"}
+
+
+def _reads(rule):
+    """Positions (0 for y, 1 for the first argument, ...) whose values a rule reads."""
+    code = getattr(rule, "__code__", None)
+    if code is None or code.co_flags & inspect.CO_VARARGS:
+        return EVERYTHING
+    names = code.co_varnames[: code.co_argcount]
+    position = {name: i - 1 for i, name in enumerate(names) if i >= 1}
+    read = set()
+    instructions = list(dis.get_instructions(code))
+    for here, after in zip(instructions, [*instructions[1:], None], strict=True):
+        if not any(load in here.opname for load in ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
+            continue
+        loaded = here.argval if isinstance(here.argval, tuple) else (here.argval,)
+        if after is not None and after.opname == "LOAD_ATTR" and after.argval in _METADATA:
+            loaded = loaded[:-1]
+        read.update(position[name] for name in loaded if name in position)
+    return frozenset(read)
+
+
+class _Variadic:
+    """The pulls of an operation with any number of arrays: rule number i is built on demand."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __getitem__(self, i):
+        return lambda g, y, *args, **options: self.rule(i, g, y, *args, **options)
+
+
+# --- registration: one line per operation ---------------------------------------------------
+
+
+def _register(primitive):
+    registry[primitive.function] = primitive
+    return primitive
+
+
+def elementwise(function, *rules, forward=None, **settings):
+    """Register an operation on corresponding elements: one rule per argument, or None.
+
+    >>> cube = elementwise(lambda x: x**3, lambda g, y, x: g * (3 * x**2), name="cube")
+    >>> cube(2.0)
+    8.0
+    """
+    settings.setdefault("arity", len(rules))
+    return _register(
+        Primitive(forward or function, "elementwise", rules, rules, function=function, **settings)
+    )
+
+
+def linear(function, transpose, *, forward=None, variadic=False, **settings):
+    """Register an operation linear in all its array arguments together.
+
+    `transpose` pulls: ``(g, y, x, **options)``, or one for each argument as a tuple; with
+    ``variadic=True`` the operation takes any number of arrays and the transpose is
+    ``(i, g, y, *arrays, **options)``.
+
+    >>> double = linear(lambda x: x + x, lambda g, y, x: g + g, name="double")
+    >>> double(2.0)
+    4.0
+    """
+    if variadic:
+        pulls, settings["arity"] = _Variadic(transpose), None
+    else:
+        pulls = transpose if isinstance(transpose, tuple) else (transpose,)
+        settings["arity"] = len(pulls)
+    return _register(
+        Primitive(forward or function, "linear", pulls, None, function=function, **settings)
+    )
+
+
+def bilinear(function, left, right, *, forward=None, **settings):
+    """Register an operation linear in each of two arguments: the two transposes are written.
+
+    >>> scale = bilinear(
+    ...     lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, name="scale"
+    ... )
+    >>> scale(2.0, 3.0)
+    6.0
+    """
+    primitive = Primitive(
+        forward or function, "bilinear", (left, right), None, function=function, arity=2, **settings
+    )
+    primitive.pushes = (
+        lambda g, y, a, b, **options: primitive(g, b, **options),
+        lambda g, y, a, b, **options: primitive(a, g, **options),
+    )
+    return _register(primitive)
+
+
+def general(function, pulls, pushes=None, *, forward=None, variadic=False, **settings):
+    """Register any other operation: its pull and its push (or a tuple of each, one an argument).
+
+    >>> norm = general(
+    ...     lambda x: np.sqrt(x @ x),
+    ...     lambda g, y, x: g * x / y,
+    ...     lambda g, y, x: (x @ g) / y,
+    ...     name="euclid",
+    ... )
+    >>> float(norm(np.array([3.0, 4.0])))
+    5.0
+    """
+    if variadic:
+        pulls, pushes, settings["arity"] = _Variadic(pulls), _Variadic(pushes), None
+    else:
+        pulls = pulls if isinstance(pulls, tuple) else (pulls,)
+        pushes = pushes if isinstance(pushes, tuple) or pushes is None else (pushes,)
+        settings["arity"] = len(pulls)
+    return _register(
+        Primitive(forward or function, "general", pulls, pushes, function=function, **settings)
+    )
+
+
+class Composition:
+    """An operation defined by others: it needs no rule of its own."""
+
+    kind = "composition"
+
+    def __init__(self, function, body, kinks=""):
+        self.name, self.function, self.body, self.kinks = function.__name__, function, body, kinks
+
+    def __call__(self, *args, **options):
+        """Run the defining program on the arguments as they are."""
+        if options.get("out") is not None:
+            raise TypeError(f"{self.name}: out= cannot be recorded; use the returned value")
+        return self.body(*args, **{k: v for k, v in options.items() if k != "out"})
+
+
+def composition(function, kinks=""):
+    """Decorator: what `function` does, written in other operations of NumPy or ours."""
+
+    def register(body):
+        registry[function] = Composition(function, body, kinks)
+        return body
+
+    return register
+
+
+class Constant:
+    """An operation without a derivative (argmax, comparisons, shape): plain in, plain out."""
+
+    kind, kinks = "constant", ""
+
+    def __init__(self, function):
+        self.name, self.function = function.__name__, function
+
+    def __call__(self, *args, **options):
+        """Run on the plain values inside the wrappers."""
+        return self.function(*plain(args), **plain(options))
+
+
+def constant(*functions):
+    """Register functions that have no derivative and return plain values."""
+    for function in functions:
+        registry[function] = Constant(function)
+
+
+def plain(x):
+    """`x` with every wrapper, also inside lists, tuples and dicts, replaced by its plain value."""
+    if isinstance(x, Wrapper):
+        return x.plain()
+    if type(x) in (list, tuple):
+        return type(x)(map(plain, x))
+    if type(x) is dict:
+        return {key: plain(value) for key, value in x.items()}
+    return x

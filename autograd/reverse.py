@@ -1,0 +1,217 @@
+"""Reverse mode: one walk over the recorded graph, from an output back to its inputs.
+
+With V_i the derivative of the output by node i (its cotangent), the walk visits the nodes
+newest first and adds V_i · ∂v_i/∂v_j to the V_j of every input j of i: when a node's turn
+comes, all its uses have been visited, and its cotangent is complete.
+"""
+
+import numpy as np
+
+from .graph import Node, Version, history
+from .primitive import EVERYTHING, Indexed, Wrapper
+from .rules.indexing import gather_cotangents
+
+
+def backward(output, seed):
+    """Add the derivative of `output`, weighted by `seed`, to the gradient cells of its leaves."""
+    nodes = history(output)
+    cotangents = pull_back(nodes, {output: seed})
+    leaves = [node for node in nodes if node.primitive is None]
+    found = [finish(leaf, cotangents.get(leaf), (seed,)) for leaf in leaves]
+    for leaf, gradient in zip(leaves, found, strict=True):  # all is computed before any changes
+        cell = leaf.cell
+        cell.grad = gradient if cell.grad is None else cell.grad + gradient
+
+
+def cotangents(pairs, leaves):
+    """Cotangents of `leaves`, given ``(output, seed)`` pairs; zeros where nothing arrives."""
+    seeds = {}
+    for output, seed in pairs:
+        seeds[output] = seeds[output] + seed if output in seeds else seed
+    found = pull_back(history(*seeds), seeds)
+    return [finish(leaf, found.get(leaf), tuple(seeds.values())) for leaf in leaves]
+
+
+def gradients(output, seed, wanted, lift=None):
+    """The cotangents of the nodes `wanted`, of any kind; zeros where `output` does not depend.
+
+    `lift` turns a node into what rules are given for it (its value by default): with handles
+    that record, the results can be differentiated again.
+    """
+    nodes = history(output)
+    on_path = set(wanted)
+    for node in reversed(nodes):  # oldest first: the edges towards a wanted node
+        if not on_path.isdisjoint(i for i in node.inputs if isinstance(i, Node)):
+            on_path.add(node)
+    found = pull_back(nodes, {output: seed}, on_path, frozenset(wanted), lift)
+    return [finish(node, found.get(node), (seed,)) for node in wanted]
+
+
+def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
+    """The walk: turns the outputs' `cotangents` into those of the leaves and the nodes in `keep`.
+
+    nodes     the outputs' history, newest first
+    on_path   only these nodes are worth a visit; None for all
+    """
+    cotangents = dict(cotangents)
+    for node in nodes:
+        primitive = node.primitive
+        if primitive is None or node not in cotangents:
+            continue
+        g = cotangents[node] if node in keep else cotangents.pop(node)
+        if type(g) is list:
+            g = gather_cotangents(g, node.value)
+            if node in keep:
+                cotangents[node] = g
+        if node.serial < Version.latest:
+            check_unwritten(node, on_path)
+        inputs, pulls, options = node.inputs, primitive.pulls, node.options
+        if lift is None:
+            y = node.value
+            args = [i.value if isinstance(i, Node) else i for i in inputs]
+            if primitive.kind != "elementwise":  # such rules speak of shapes and dtypes
+                args = [np.float64(x) if type(x) is float else x for x in args]
+        else:
+            y = lift(node)
+            args = [lift(i) if isinstance(i, Node) else i for i in inputs]
+        for position, source in enumerate(inputs):
+            if not isinstance(source, Node) or (on_path is not None and source not in on_path):
+                continue
+            pull = pulls[position]
+            if pull is None:
+                continue
+            try:
+                c = pull(g, y, *args) if options is None else pull(g, y, *args, **options)
+            except ArithmeticError:
+                c = on_numpy_floats(pull, g, y, args, options)
+            if type(c) is not float or type(source.value) is not float:
+                if type(c) is Indexed:
+                    collect(cotangents, source, c)
+                    continue
+                c = fit(c, source.value)
+                if source.primitive is None and isinstance(c, np.ndarray):
+                    # a leaf's gradient must not share memory with anything
+                    if c is g or c.base is not None or any(c is x for x in (y, *args)):
+                        c = c.copy()
+            if source in cotangents:
+                present = cotangents[source]
+                if type(present) is list:
+                    present.append(c)
+                else:
+                    cotangents[source] = present + c
+            else:
+                cotangents[source] = c
+    return cotangents
+
+
+def collect(cotangents, source, part):
+    """Put a cotangent of an element or a part among those of its array, to be added up later."""
+    present = cotangents.get(source)
+    if type(present) is list:
+        present.append(part)
+    else:
+        cotangents[source] = [part] if present is None else [present, part]
+
+
+def fit(c, value):
+    """The cotangent `c` in the shape of the `value` it belongs to: undoes broadcasting."""
+    shape, wanted = np.shape(c), np.shape(value)
+    if shape != wanted:
+        extra = len(shape) - len(wanted)
+        if extra > 0:
+            c = np.sum(c, axis=tuple(range(extra)))
+        stretched = tuple(
+            i for i, n in enumerate(wanted) if n == 1 and extra + i >= 0 and shape[extra + i] != 1
+        )
+        if stretched:
+            c = np.sum(c, axis=stretched, keepdims=True)
+        if np.shape(c) != wanted:
+            c = np.broadcast_to(c, wanted)
+    if type(value) is float and not isinstance(c, Wrapper):
+        return float(c)
+    return c
+
+
+def finish(node, c, seeds):
+    """A cotangent as a gradient: added up, in the node's dtype; zeros where there is none."""
+    value = node.value
+    if c is None:
+        return 0.0 if type(value) is float else np.zeros_like(value)
+    if type(c) is list:
+        c = gather_cotangents(c, value)
+    if type(value) is float:
+        return c if isinstance(c, Wrapper) else float(c)
+    if isinstance(c, np.generic) and isinstance(value, np.ndarray):
+        c = np.asarray(c)
+    elif isinstance(c, np.ndarray) and (node.primitive is not None or any(c is s for s in seeds)):
+        c = c.copy()  # a gradient shares memory with nothing else
+    return c if c.dtype == value.dtype else c.astype(value.dtype)
+
+
+def on_numpy_floats(pull, g, y, args, options):
+    """A pull on Python floats that divided by zero or overflowed, as NumPy has it: inf or nan."""
+    g, y, *args = (np.float64(v) if type(v) is float else v for v in (g, y, *args))
+    return pull(g, y, *args, **(options or {}))
+
+
+def seed_for(value, seed, what):
+    """The cotangent to start from; ones for a single element."""
+    shape = np.shape(value)
+    if seed is None:
+        if int(np.prod(shape, dtype=int)) != 1:
+            raise ValueError(
+                f"{what} has {shape} elements, not one: reduce it (np.sum, np.mean) before "
+                f"backward(), or pass a seed of its shape"
+            )
+        return 1.0 if type(value) is float else np.ones_like(value)
+    if np.shape(seed) != shape:
+        raise ValueError(f"the seed has shape {np.shape(seed)}, but {what} has {shape}")
+    if type(value) is float:
+        return float(seed) if not isinstance(seed, Wrapper) else seed
+    if isinstance(seed, Wrapper) or getattr(seed, "dtype", None) == value.dtype:
+        return seed
+    return seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
+
+
+# --- arrays written since they were recorded --------------------------------------------------
+
+
+def check_unwritten(node, on_path):
+    """Raise if a pull of `node` would read a value that was written after it was recorded."""
+    values = (node, *node.inputs)
+    for position, source in enumerate(node.inputs):
+        if not isinstance(source, Node) or (on_path is not None and source not in on_path):
+            continue
+        read = node.primitive.reads(position)
+        for i, value in enumerate(values):
+            leaf = owner(value) if read is EVERYTHING or i in read else None
+            if leaf is not None and leaf.version.written > node.serial:
+                name = f"{leaf.name!r}" if leaf.name else f"of shape {np.shape(leaf.value)}"
+                raise RuntimeError(
+                    f"{node.primitive.name}: its derivative needs the value that the Tensor "
+                    f"{name} had when it was recorded, but the array has been written since; "
+                    f"compute the result again after writing, or write after backward()"
+                )
+
+
+def owner(x):
+    """The leaf whose array the value of `x` is, or is a view of; None for any other value."""
+    while isinstance(x, Wrapper):
+        x = getattr(x, "node", None)
+    while isinstance(x, Node):
+        if isinstance(x.value, Wrapper):
+            return owner(x.value)
+        if x.primitive is None:
+            return x
+        x = next(
+            (
+                i
+                for i in x.inputs
+                if isinstance(i, Node)
+                and isinstance(x.value, np.ndarray)
+                and isinstance(i.value, np.ndarray)
+                and np.may_share_memory(x.value, i.value)
+            ),
+            None,
+        )
+    return None

@@ -1,0 +1,69 @@
+"""Random draws: every draw is a node, made by an operation that keeps how to repeat it.
+
+A draw takes ``like``, the array whose shape (and kind of array) it follows: under `vmap`
+examples so get draws of their own.  Its node's options hold the generator and the generator's
+state before the draw, so that a recomputation can draw the same again.  Draws do not depend on
+``like``'s values: their derivative is zero.
+"""
+
+import numpy as np
+
+from ..primitive import elementwise
+
+_default = np.random.default_rng()
+
+
+def seed(n):
+    """Start the default generator anew, for this process and all its threads.
+
+    Everything random takes a ``generator`` of its own too; without one, this is drawn from.
+
+    >>> seed(0)
+    >>> first = uniform(np.zeros(3))
+    >>> seed(0)
+    >>> bool((uniform(np.zeros(3)) == first).all())
+    True
+    """
+    global _default
+    _default = np.random.default_rng(n)
+
+
+def generator_or_default(generator=None):
+    """`generator`, or the default one where that is None."""
+    return _default if generator is None else generator
+
+
+def _draw(forward, name, doc):
+    def bind(args, options):
+        (like,) = args
+        generator = generator_or_default(options.pop("generator", None))
+        options |= {"generator": generator, "state": generator.bit_generator.state}
+        return (like,), options
+
+    return elementwise(forward, None, name=name, bind=bind, doc=doc)
+
+
+def _uniform(like, *, generator, state, low=0.0, high=1.0):
+    return generator.uniform(low, high, np.shape(like)).astype(_dtype(like), copy=False)
+
+
+def _normal(like, *, generator, state, mean=0.0, std=1.0):
+    draw = generator.standard_normal(np.shape(like))
+    return (mean + std * draw).astype(_dtype(like), copy=False)
+
+
+def _bernoulli(like, *, generator, state, p):
+    return generator.random(np.shape(like), np.float32) < p
+
+
+def _dtype(like):
+    return getattr(like, "dtype", np.dtype(float))
+
+
+uniform = _draw(
+    _uniform, "uniform", "Uniform draws in [low, high) of like's shape: uniform(like, low=, high=)."
+)
+normal = _draw(_normal, "normal", "Normal draws of like's shape: normal(like, mean=, std=).")
+bernoulli = _draw(
+    _bernoulli, "bernoulli", "True with probability p, of like's shape: bernoulli(like, p=)."
+)

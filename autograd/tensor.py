@@ -1,0 +1,411 @@
+"""Tensor: the array type that records what is done with it.
+
+A Tensor is a handle on a `Node` of the graph and nothing more; the value, the history and the
+name live in the node.  A variable is a Tensor declared as input, ``Tensor(data)``, or made
+from one; `detach`, `stop_gradient`, `no_grad` and freezing give Tensors without history, and
+plain arrays and numbers take part as constants without any wrapping.
+"""
+
+import operator
+
+import numpy as np
+
+from . import graph, reverse
+from .duck import BINARY, Duck
+from .graph import BASE, CONSTANT, Leaf, Node, serials
+from .primitive import Wrapper, plain, registry
+from .rules.indexing import getitem, pick, setitem
+from .watched import Watched, watched
+
+_new = object.__new__
+
+
+class Tensor(Duck):
+    """A float array (or number) whose operations are recorded, to be differentiated.
+
+    data   number, array or nested list; Python ints and lists of ints become float64; arrays
+           are kept as they are, without a copy.  Raises TypeError for integer, complex,
+           boolean and object arrays.
+    name   used in pictures, printed programs and error messages
+
+    >>> x = Tensor([1.0, 2.0, 3.0], name="x")
+    >>> y = np.sum(x * x)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    __slots__ = ("node", "__weakref__")
+
+    def __init__(self, data, name=None):
+        version = data.version if isinstance(data, Watched) else None
+        self.node = Leaf(payload(data, name or "Tensor"), BASE, name, version=version)
+
+    def __init_subclass__(cls):
+        raise TypeError("Tensor is final: write functions, or a nn.Module that holds Tensors")
+
+    # --- recording ---
+
+    @property
+    def level(self):
+        """The transformation this belongs to: 0 for Tensors a user makes, -1 for constants."""
+        return self.node.level
+
+    def bind(self, primitive, args, options):
+        """Apply `primitive`, this Tensor being the highest of `args`; record what it did."""
+        level = self.node.level
+        inputs, values = [], []
+        for arg in args:
+            source = arg
+            if type(arg) is Tensor:
+                node = arg.node
+                if node.level == CONSTANT:
+                    source = arg = node.value
+                elif node.level == level:
+                    source, arg = node, node.value
+            elif type(arg) in (list, tuple):
+                source = arg = np.asarray(arg)
+            inputs.append(source)
+            values.append(arg)
+        value = primitive.evaluate(values, options)
+        if level == CONSTANT or not graph.recording(level):
+            return _constants(value, primitive.outputs)
+        node = record(primitive, tuple(inputs), options or None, value, level)
+        if not primitive.outputs:
+            return handle(node)
+        parts = [handle(record(pick, (node,), {"index": i}, v, level)) for i, v in enumerate(value)]
+        return like_tuple(value, parts)
+
+    def plain(self):
+        """The array or number inside, of all levels."""
+        return plain(self.node.value)
+
+    # --- value and gradient ---
+
+    @property
+    def data(self):
+        """The value, an array or a Python float.
+
+        Of an input or a constant: the array itself; writing into it is allowed and noticed: a
+        graph recorded before the write refuses to read it.  Of a result: a read-only view.
+        """
+        node = self.node
+        value = node.value
+        if type(value) is not np.ndarray:
+            return value
+        if node.primitive is None:
+            return watched(value, node.version)
+        value = value.view()
+        value.flags.writeable = False
+        return value
+
+    @data.setter
+    def data(self, data):
+        node = self.node
+        if node.primitive is not None:
+            raise TypeError(
+                f"{describe(node)} is the result of an operation; only the data of an input "
+                f"can be set (use .detach() for a Tensor of its own)"
+            )
+        data = payload(data, node.name or "data")
+        if isinstance(data, np.ndarray) and _same_memory(data, node.value):
+            node.version.bump()  # `t.data -= step` wrote into the same array
+        else:
+            self.node = Leaf(data, node.level, node.name, node.cell)
+
+    @property
+    def grad(self):
+        """What `backward()` accumulated: an array or float like the data, or None."""
+        node = self.node
+        while node.primitive is setitem:  # `t[i] = v` made this of the input t was before
+            node = node.inputs[0]
+        return node.cell.grad if node.primitive is None else None
+
+    @grad.setter
+    def grad(self, grad):
+        node = self.node
+        if node.primitive is not None:
+            raise TypeError(f"{describe(node)} is not an input: it keeps no gradient")
+        if grad is not None:
+            shape = np.shape(grad)
+            if shape != self.shape:
+                raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")
+        node.cell.grad = grad
+
+    @property
+    def name(self):
+        """Its name, or None."""
+        return getattr(self.node, "name", None)
+
+    @name.setter
+    def name(self, name):
+        self.node.name = name
+
+    @property
+    def requires_grad(self):
+        """Whether this is a variable; set it False to freeze an input, True to thaw it."""
+        return self.node.level != CONSTANT
+
+    @requires_grad.setter
+    def requires_grad(self, flag):
+        node = self.node
+        if node.primitive is not None:
+            raise TypeError(f"{describe(node)} is a result: use .detach() to cut its history")
+        if bool(flag) != self.requires_grad:
+            level = BASE if flag else CONSTANT
+            self.node = Leaf(node.value, level, node.name, node.cell, node.version)
+
+    def backward(self, seed=None):
+        """Add d(self)/d(input) to the `.grad` of every input Tensor this was made from.
+
+        seed   cotangent of this Tensor, of its shape; may be left out for a single element
+
+        Raises ValueError for a seed of the wrong shape, a missing seed or a Tensor without
+        history.  May be called any number of times on one graph: gradients add up.
+        """
+        node = self.node
+        if node.level != BASE:
+            raise ValueError(
+                "backward() needs a result made from variables, and this Tensor has none in its "
+                "history: use Tensor(data) for inputs, and no .detach() or no_grad() on the way"
+                if node.level == CONSTANT
+                else "backward() inside grad() and the like: return the value instead"
+            )
+        reverse.backward(node, reverse.seed_for(node.value, seed, describe(node)))
+
+    def detach(self):
+        """The same value (sharing memory) as a constant: gradients do not flow through it."""
+        return stop_gradient(self)
+
+    # --- operators on one recorded array that NumPy spells with functions ---
+
+    def __getitem__(self, index):
+        return self.bind(getitem, (self,), {"index": plain(index)})
+
+    def __setitem__(self, index, new):
+        """Give this handle a new value, a copy with elements replaced; recorded.
+
+        Earlier results keep the value they were computed from.  Each assignment copies the
+        array: in a loop collect the parts and use ``np.stack``.  Inside ``no_grad()`` an
+        input's array is written in place.
+        """
+        node = self.node
+        index = plain(index)
+        if node.primitive is None and not graph.recording(node.level):
+            value = node.value
+            if type(value) is float:
+                raise IndexError(f"{describe(node)} is a single number: set .data instead")
+            value[index] = plain(new)
+            node.version.bump()
+            return
+        name = self.name
+        self.node = setitem(self, new, index=index).node
+        self.node.name = name
+
+    def __bool__(self):
+        value = self.plain()
+        if type(value) is not float and np.size(value) != 1:
+            raise ValueError(
+                f"the truth value of a Tensor of shape {self.shape} is ambiguous: "
+                f"use .any() or .all()"
+            )
+        return bool(value)
+
+    def __float__(self):
+        if self.node.level == CONSTANT:
+            return float(self.node.value)
+        return super().__float__()
+
+    def __array__(self, dtype=None, copy=None):
+        if self.node.level == CONSTANT:
+            return np.array(self.node.value, dtype, copy=copy)
+        return super().__array__()
+
+    def __repr__(self):
+        value = self.node.value
+        text = repr(value) if type(value) is float else np.array2string(value, separator=", ")
+        name = f", name={self.name!r}" if self.name else ""
+        constant = "" if self.requires_grad else ", constant"
+        dtype = "" if self.dtype == float else f", dtype={self.dtype}"
+        return f"Tensor({text}{dtype}{name}{constant})"
+
+    def __reduce__(self):
+        """Pickle and deepcopy take the handle with its value and gradient, not its graph."""
+        return _restore, (self.plain(), self.name, self.requires_grad, self.grad)
+
+    def __copy__(self):
+        return _restore(self.plain(), self.name, self.requires_grad, self.grad)
+
+
+def _restore(value, name, requires_grad, grad):
+    tensor = Tensor(value, name)
+    tensor.requires_grad = requires_grad
+    tensor.grad = grad
+    return tensor
+
+
+# --- nodes and handles ------------------------------------------------------------------------
+
+
+def record(primitive, inputs, options, value, level):
+    """A new node of the graph."""
+    node = _new(Node)
+    node.primitive, node.inputs, node.options = primitive, inputs, options
+    node.value, node.serial, node.level = value, next(serials), level
+    return node
+
+
+def handle(node):
+    """A Tensor for a node."""
+    tensor = _new(Tensor)
+    tensor.node = node
+    return tensor
+
+
+def variable(value, level):
+    """A new input at `level`; its value may be a wrapper of a lower level."""
+    return handle(Leaf(value, level))
+
+
+def stop_gradient(x):
+    """`x` as a constant: every derivative of what is made of it ignores how it came about.
+
+    >>> from autograd import grad
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    3.0
+    """
+    if type(x) is not Tensor:
+        return x.map(stop_gradient) if isinstance(x, Wrapper) else x
+    node = x.node
+    if isinstance(node.value, Wrapper):
+        return stop_gradient(node.value)
+    version = node.version if node.primitive is None else None
+    return handle(Leaf(node.value, CONSTANT, getattr(node, "name", None), version=version))
+
+
+def _constants(value, several):
+    if several:
+        return like_tuple(value, [_constants(v, False) for v in value])
+    return value if isinstance(value, Wrapper) else handle(Leaf(value, CONSTANT))
+
+
+def like_tuple(example, parts):
+    """`parts` in the type of `example`: a list, a tuple or a namedtuple."""
+    return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
+
+
+def _same_memory(a, b):
+    return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
+
+
+def describe(node):
+    """How an error message calls a node."""
+    name = getattr(node, "name", None)
+    what = "input" if node.primitive is None else f"result of {node.primitive.name}"
+    return f"{what} {name!r}" if name else f"the {what} of shape {np.shape(node.value)}"
+
+
+def payload(data, name):
+    """`data` as a Tensor keeps it: a Python float, or a floating-point (duck) array."""
+    if type(data) is float:
+        return data
+    if isinstance(data, (int, float)) and not isinstance(data, (bool, np.generic)):
+        return float(data)
+    if isinstance(data, Wrapper):
+        raise TypeError(
+            f"{name}: the data is a {type(data).__name__} already; use it as it is, or its "
+            f".data (or .detach()) for a new input"
+        )
+    if isinstance(data, (list, tuple)):
+        data = np.array(data)
+        if data.dtype.kind in "iu":
+            data = data.astype(float)
+    elif isinstance(data, np.ndarray) and type(data) is not np.ndarray:
+        data = np.asarray(data)
+    kind = getattr(getattr(data, "dtype", None), "kind", None)
+    if kind == "f":
+        return data
+    advice = {
+        "i": "convert it first: x.astype(float)",
+        "u": "convert it first: x.astype(float)",
+        "b": "convert it first: x.astype(float)",
+        "c": "complex numbers are not supported: differentiate by real and imaginary part",
+    }.get(kind, "give numbers, nested lists of numbers or a floating-point array")
+    what = f"an array of {data.dtype}" if kind else f"a {type(data).__name__}"
+    raise TypeError(f"{name}: derivatives need floating-point data, this is {what}; {advice}")
+
+
+# --- the fast paths: arithmetic between Tensors of one level, or with Python numbers -----------
+
+
+def _power(a, b):
+    value = a**b
+    if type(value) is complex:  # NumPy's answer is nan
+        raise ArithmeticError
+    return value
+
+
+def _fast(name, compute, reflected=False):
+    """A binary operator's method; anything unusual goes the general way, by `Duck`'s method."""
+    primitive = registry[BINARY[name]]
+    slow = getattr(Duck, f"__{'r' if reflected else ''}{name}__")
+
+    def method(a, b):
+        x = a.node
+        level = x.level
+        if type(b) is Tensor:
+            y = b.node
+            if y.level != level:
+                return slow(a, b)
+            v = y.value
+        elif type(b) is float or type(b) is int:
+            v = y = b
+        else:
+            return slow(a, b)
+        if level == CONSTANT or graph.silencers:
+            return slow(a, b)
+        if reflected:
+            x, y = y, x
+            u, v = v, y.value
+        else:
+            u = x.value
+        try:
+            v = compute(u, v)
+        except ArithmeticError:
+            v = primitive.evaluate((u, v), {})
+        node = _new(Node)
+        node.primitive = primitive
+        node.inputs = (x, y)
+        node.options = None
+        node.value = v
+        node.serial = next(serials)
+        node.level = level
+        tensor = _new(Tensor)
+        tensor.node = node
+        return tensor
+
+    return method
+
+
+def _fast_inplace(name):
+    """``t += x``: inside no_grad() writes into an input's array, else it is ``t = t + x``."""
+    slow = getattr(Tensor, f"__{name}__")
+
+    def method(a, b):
+        node = a.node
+        if node.primitive is None and not graph.recording(node.level) and node.level != CONSTANT:
+            a.data = getattr(operator, f"i{name}")(a.data, plain(b))
+            return a
+        return slow(a, b)
+
+    return method
+
+
+for _name, _compute in {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul,
+    "truediv": operator.truediv, "pow": _power, "matmul": operator.matmul,
+}.items():  # fmt: skip
+    setattr(Tensor, f"__{_name}__", _fast(_name, _compute))
+    setattr(Tensor, f"__r{_name}__", _fast(_name, _compute, reflected=True))
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(Tensor, f"__i{_name}__", _fast_inplace(_name))

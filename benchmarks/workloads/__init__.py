@@ -1,0 +1,18 @@
+"""The workloads, in the order of the table. To add one, define a Workload and list it here."""
+
+from benchmarks.workload import Workload
+from benchmarks.workloads import arrays, networks, scalars
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (
+        scalars.MLP,
+        scalars.PRODUCT,
+        arrays.TANH_CHAIN,
+        networks.SMALL,
+        networks.LARGE,
+        networks.LARGE_ADAM,
+        arrays.PRODUCT_BY_INDEX,
+        networks.MEMORY,
+    )
+}

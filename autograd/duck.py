@@ -114,7 +114,7 @@ class Duck(Wrapper):
     @property
     def T(self):
         """The transpose."""
-        return np.transpose(self)
+        return registry[np.transpose](self)
 
     def __len__(self):
         if not self.shape:
@@ -163,12 +163,13 @@ class Duck(Wrapper):
     def reshape(self, *shape, order="C"):
         """The same elements in another shape: ``reshape(2, 3)`` or ``reshape((2, 3))``."""
         shape = shape[0] if len(shape) == 1 else shape
-        return np.reshape(self, shape, order=order)
+        options = {} if order == "C" else {"order": order}
+        return registry[np.reshape](self, shape=shape, **options)
 
     def transpose(self, *axes):
         """Axes in another order: ``transpose(1, 0)``, ``transpose((1, 0))`` or all reversed."""
         axes = axes[0] if len(axes) == 1 else axes or None
-        return np.transpose(self, axes)
+        return registry[np.transpose](self, axes=axes)
 
     def astype(self, dtype):
         """The same values in another floating-point type."""

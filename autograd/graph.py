@@ -9,6 +9,7 @@ and a graph is freed by reference counting the moment its output is dropped.
 import itertools
 import threading
 from contextlib import contextmanager
+from operator import attrgetter
 
 serials = itertools.count(1)  # every node, and every write into a leaf's array, takes the next
 levels = itertools.count(1)  # every transformation takes the next; see primitive.Wrapper
@@ -80,11 +81,7 @@ def history(*outputs):
             if isinstance(node, Node) and node not in seen:
                 seen.add(node)
                 stack.append(node)
-    return sorted(seen, key=_serial, reverse=True)
-
-
-def _serial(node):
-    return node.serial
+    return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 
 # --- no_grad ----------------------------------------------------------------------------------

@@ -42,10 +42,10 @@ class Wrapper:
 
 def highest(values):
     """The wrapper of the highest level among `values`; None when all are plain."""
-    top, level = None, None
+    top = None
     for value in values:
-        if isinstance(value, Wrapper) and (top is None or value.level > level):
-            top, level = value, value.level
+        if isinstance(value, Wrapper) and (top is None or value.level > top.level):
+            top = value
     return top
 
 
@@ -92,13 +92,8 @@ class Primitive:
 
     def __call__(self, *args, **options):
         """Apply to arguments as a NumPy user writes them: `sum(x, 1)`, `clip(x, a_max=t)`."""
-        args, options = (self._bind or self.canonical)(args, options)
-        for name, value in options.items():
-            if isinstance(value, Wrapper):
-                raise TypeError(
-                    f"{self.name}: argument {name!r} is a {type(value).__name__}, but the "
-                    f"derivative by {name!r} is not defined; pass its plain value (.data)"
-                )
+        if options or len(args) != self.arity or self._bind is not None:
+            args, options = (self._bind or self.canonical)(args, options)
         return self.apply(args, options)
 
     def apply(self, args, options):
@@ -110,21 +105,26 @@ class Primitive:
 
     def canonical(self, args, options):
         """Array arguments by position, everything else by name."""
-        if options.get("out") is not None:
+        if options.pop("out", None) is not None:
             raise TypeError(
                 f"{self.name}: out= writes into an array in place, which cannot be recorded; "
                 f"use the returned value (for `a += t` write `a = a + t`)"
             )
-        if self.arity is None or (len(args) == self.arity and not options):
-            return args, options
-        if self._names is None:
-            self._names = tuple(inspect.signature(self.function).parameters)
-        names, arity = self._names, self.arity
-        options = dict(zip(names[arity:], args[arity:], strict=False)) | options
-        options.pop("out", None)
-        args = list(args[:arity])
-        for name in names[len(args) : arity]:
-            args.append(options.pop(name, None))
+        arity = self.arity
+        if arity is not None and len(args) != arity:
+            if self._names is None:
+                self._names = tuple(inspect.signature(self.function).parameters)
+            names = self._names
+            if len(args) > len(names):
+                raise TypeError(f"{self.name}() takes at most {len(names)} arguments")
+            options = dict(zip(names[arity:], args[arity:], strict=False)) | options
+            args = [*args[:arity], *(options.pop(n, None) for n in names[len(args) : arity])]
+        for name, value in options.items():
+            if isinstance(value, Wrapper):
+                raise TypeError(
+                    f"{self.name}: argument {name!r} is a {type(value).__name__}, but the "
+                    f"derivative by {name!r} is not defined; pass its plain value (.data)"
+                )
         return args, options
 
     def evaluate(self, values, options):
@@ -132,13 +132,15 @@ class Primitive:
 
         Python floats stay Python floats, so that they stay weakly typed (NEP 50).
         """
-        plain = True
+        numbers = self.kind == "elementwise"
         for value in values:
-            if isinstance(value, Wrapper):
-                return self.apply(values, options)
-            if type(value) not in (float, int):
-                plain = False
-        if plain and self.kind == "elementwise":
+            if type(value) is np.ndarray:
+                numbers = False
+            elif type(value) is not float and type(value) is not int:
+                if isinstance(value, Wrapper):
+                    return self.apply(values, options)
+                numbers = False
+        if numbers:
             return self.on_floats(values, options)
         return self.forward(*values, **options)
 
@@ -146,7 +148,7 @@ class Primitive:
         """The value on Python floats: fast where it is defined, else as NumPy has it."""
         if self.scalar is not None:
             try:
-                return self.scalar(*values)
+                return self.scalar(*values, **options)
             except (ArithmeticError, ValueError):  # 1/0 is inf, log(-1) nan: NumPy knows
                 pass
         return float(self.forward(*map(np.float64, values), **options))

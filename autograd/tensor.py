@@ -54,6 +54,27 @@ class Tensor(Duck):
     def bind(self, primitive, args, options):
         """Apply `primitive`, this Tensor being the highest of `args`; record what it did."""
         level = self.node.level
+        if len(args) == 1:
+            inputs = (self.node,)
+            value = primitive.evaluate((self.node.value,), options)
+        else:
+            inputs, values = self._peel(args, level)
+            value = primitive.evaluate(values, options)
+        if type(value) is np.ndarray and value.dtype.kind not in "fb":
+            raise TypeError(
+                f"{primitive.name}: the result is an array of {value.dtype}; only floating-point "
+                f"results can be differentiated (arguments: {', '.join(map(_brief, args))})"
+            )
+        if level == CONSTANT or not graph.recording(level):
+            return _constants(value, primitive.outputs)
+        node = record(primitive, inputs, options or None, value, level)
+        if not primitive.outputs:
+            return handle(node)
+        parts = [handle(record(pick, (node,), {"index": i}, v, level)) for i, v in enumerate(value)]
+        return like_tuple(value, parts)
+
+    def _peel(self, args, level):
+        """What a node at `level` keeps of the arguments, and the values inside that level."""
         inputs, values = [], []
         for arg in args:
             source = arg
@@ -67,14 +88,7 @@ class Tensor(Duck):
                 source = arg = np.asarray(arg)
             inputs.append(source)
             values.append(arg)
-        value = primitive.evaluate(values, options)
-        if level == CONSTANT or not graph.recording(level):
-            return _constants(value, primitive.outputs)
-        node = record(primitive, tuple(inputs), options or None, value, level)
-        if not primitive.outputs:
-            return handle(node)
-        parts = [handle(record(pick, (node,), {"index": i}, v, level)) for i, v in enumerate(value)]
-        return like_tuple(value, parts)
+        return tuple(inputs), values
 
     def plain(self):
         """The array or number inside, of all levels."""
@@ -294,6 +308,11 @@ def like_tuple(example, parts):
     return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
 
 
+def _brief(x):
+    kind = getattr(x, "dtype", type(x).__name__)
+    return f"{kind}{list(np.shape(x))}" if hasattr(x, "shape") else str(kind)
+
+
 def _same_memory(a, b):
     return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
 
@@ -359,6 +378,8 @@ def _fast(name, compute, reflected=False):
                 return slow(a, b)
             v = y.value
         elif type(b) is float or type(b) is int:
+            v = y = b
+        elif type(b) is np.ndarray and b.dtype.kind in "fiub":
             v = y = b
         else:
             return slow(a, b)

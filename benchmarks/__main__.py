@@ -28,7 +28,7 @@ def main() -> int:
         parser.error(f"no workload named {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
 
     load = os.getloadavg()[0]
-    if load > 0.5:
+    if load > 1:
         print(f"The machine is busy (load {load:.1f}): thread pools suffer most, ratios mislead.\n")
     print(report.header(), flush=True)
     results = []
@@ -36,7 +36,7 @@ def main() -> int:
         results.append(measure(WORKLOADS[name], QUICK if arguments.quick else FULL))
         print(report.table(results[-1]), flush=True)
     if said := report.problems(results):
-        print(f"\n{said}")
+        print(f"\n{said}\n(tracebacks are in the JSON file)")
     report.write(arguments.json, results, quick=arguments.quick, load=load)
     print(f"\nwritten to {arguments.json}")
     return int(report.failed(results))

@@ -69,13 +69,13 @@ def growth(side: dict[str, Any]) -> str:
 
 
 def problems(results: list[dict[str, Any]]) -> str:
-    """Why sides are missing or failed, once each."""
+    """Why sides are missing or failed, once each; of a traceback, the last line."""
     said: dict[str, None] = {}
     for result in results:
         for name, side in result["sides"].items():
             if "problem" in side:
                 where = name if side["missing"] else f"{result['name']}, {name}"
-                said[f"{where}: {side['problem']}"] = None
+                said[f"{where}: {side['problem'].splitlines()[-1]}"] = None
     return "\n".join(said)
 
 

@@ -19,7 +19,7 @@ if np.stack not in registry:
 if np.reshape not in registry: linear(np.reshape, lambda g,y,x,shape,order=None: g.reshape(x.shape))
 if np.broadcast_to not in registry: linear(np.broadcast_to, lambda g,y,x,shape: g)
 __all__=[]
-for n in ("relu","sigmoid","softplus","log_sigmoid"):
-    try:
-        globals()[n]=getattr(importlib.import_module("autograd.rules.elementwise"),n); __all__.append(n)
-    except AttributeError: pass
+for m in ("elementwise","reductions","selection"):
+    mod=importlib.import_module("autograd.rules."+m)
+    for n in ("relu","sigmoid","softplus","log_sigmoid","softmax","log_softmax","logsumexp","put_along_axis"):
+        if hasattr(mod,n): globals()[n]=getattr(mod,n); __all__.append(n)

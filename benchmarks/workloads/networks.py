@@ -204,16 +204,17 @@ def torch_memory():
 # --- other peers ------------------------------------------------------------------------------
 
 
-def composed_loss(np_, logsumexp):
-    """Loss and network in a NumPy-like module `np_`, for libraries without layers of their own."""
+def composed_loss(np_):
+    """Network and loss in a NumPy-like module `np_`, for libraries without layers of their own."""
 
     def loss(parameters, x, labels):
         *hidden, (w, b) = parameters
         for v, c in hidden:
             x = np_.maximum(x @ v.T + c, 0)
         logits = x @ w.T + b
+        logits = logits - np_.max(logits, axis=1, keepdims=True)
         picked = logits[np.arange(len(labels)), labels]
-        return np_.mean(logsumexp(logits, axis=1) - picked)
+        return np_.mean(np_.log(np_.sum(np_.exp(logits), axis=1)) - picked)
 
     return loss
 
@@ -224,10 +225,10 @@ def pairs(sizes):
 
 def hips(sizes):
     def setup():
-        from autograd import grad, scipy
+        from autograd import grad
         from autograd import numpy as anp
 
-        gradients = grad(composed_loss(anp, scipy.special.logsumexp))
+        gradients = grad(composed_loss(anp))
         parameters = pairs(sizes)
         return as_is, lambda x, labels: gradients(parameters, x, labels)[0][0]
 
@@ -238,7 +239,7 @@ def jax_(sizes, jit):
     def setup():
         import jax
 
-        gradients = jax.grad(composed_loss(jax.numpy, jax.scipy.special.logsumexp))
+        gradients = jax.grad(composed_loss(jax.numpy))
         gradients = jax.jit(gradients) if jit else gradients
         parameters = jax.device_put(pairs(sizes))
 

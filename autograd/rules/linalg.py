@@ -1,0 +1,828 @@
+"""Linear algebra: products of vectors, matrices and tensors, and np.linalg.
+
+Products are bilinear: ``matmul`` and ``einsum`` are written out, the others are made of them.
+In np.linalg the rules are those of Giles, "Collected matrix derivative results for forward
+and reverse mode algorithmic differentiation" (2008), unless a source is named.  Everything
+works on stacks of matrices, in the last two axes, where NumPy's function does.
+
+Conventions
+symmetric arguments   ``cholesky``, ``eigh`` and ``eigvalsh`` read one triangle of their argument,
+                      so only that triangle has a gradient, an off-diagonal element that of both
+                      the elements it stands for; (ḡ + ḡᵀ) / 2 is the gradient as a symmetric matrix
+repeated eigenvalues  (and singular values) have vectors that turn arbitrarily: in ``eigh`` and
+                      ``svd`` the turning of equal ones into each other counts as zero, and of
+                      nearly equal ones it is ill-conditioned; gradients of the values are right
+"""
+
+import functools
+import math
+import string
+import warnings
+
+import numpy as np
+
+from ..primitive import bilinear, composition, constant, general
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase
+
+
+def _t(x):
+    """The matrices of a stack, transposed."""
+    return np.swapaxes(x, -1, -2)
+
+
+def _diagonal(x):
+    return np.diagonal(x, axis1=-2, axis2=-1)
+
+
+def _column(x):
+    return np.expand_dims(x, -1)
+
+
+def _row(x):
+    return np.expand_dims(x, -2)
+
+
+def _matrix(x):
+    """One matrix of all rows of a stack, for one large product instead of many small ones."""
+    return x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+# --- products -----------------------------------------------------------------------------------
+
+
+def _matmul_left(g, y, a, b):
+    if a.ndim == b.ndim == 2:  # the hottest line of any network
+        return g @ b.T
+    if b.ndim == 1:
+        return g * b if a.ndim == 1 else _column(g) * b
+    if b.ndim == 2:
+        return g @ b.T if a.ndim == 1 else (_matrix(g) @ b.T).reshape(a.shape)
+    if a.ndim == 1:
+        return (b @ _column(g))[..., 0]
+    if a.ndim == 2:  # one product, not a stack of them to add up
+        rest = (*range(b.ndim - 2), b.ndim - 1)
+        return np.tensordot(g, b, axes=(rest, rest))
+    return g @ _t(b)
+
+
+def _matmul_right(g, y, a, b):
+    if a.ndim == b.ndim == 2:
+        return a.T @ g
+    if a.ndim == 1:
+        return a * g if b.ndim == 1 else _column(a) * _row(g)
+    if b.ndim == 1:
+        return g @ a if a.ndim == 2 else g.reshape(math.prod(g.shape)) @ _matrix(a)
+    if b.ndim == 2:
+        return _matrix(a).T @ _matrix(g)
+    return _t(a) @ g
+
+
+bilinear(np.matmul, _matmul_left, _matmul_right)
+bilinear(
+    np.vecdot,
+    lambda g, y, a, b: _column(g) * b,
+    lambda g, y, a, b: _column(g) * a,
+)
+
+
+def matvec(x1, x2):
+    """Matrices times vectors, of either one or a stack."""
+    return x1 @ x2 if np.ndim(x2) == 1 else (x1 @ _column(x2))[..., 0]
+
+
+def vecmat(x1, x2):
+    """Vectors times matrices, of either one or a stack."""
+    return x1 @ x2 if np.ndim(x1) == 1 else (_row(x1) @ x2)[..., 0, :]
+
+
+for _body in (matvec, vecmat):
+    if hasattr(np, _body.__name__):  # since NumPy 2.2
+        composition(getattr(np, _body.__name__))(_body)
+
+
+@composition(np.dot)
+def dot(a, b):
+    """The sum over the last axis of a and the last but one of b."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return np.matmul(a, b) if np.ndim(b) <= 2 else np.tensordot(a, b, axes=(-1, -2))
+
+
+@composition(np.inner)
+def inner(a, b):
+    """The sum over the last axes."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return np.matmul(a, np.transpose(b)) if np.ndim(b) <= 2 else np.tensordot(a, b, axes=(-1, -1))
+
+
+@composition(np.vdot)
+def vdot(a, b):
+    """The sum over all elements."""
+    return np.matmul(np.ravel(a), np.ravel(b))
+
+
+@composition(np.outer)
+def outer(a, b):
+    """All products of an element of a with one of b."""
+    return _column(np.ravel(a)) * np.ravel(b)
+
+
+@composition(np.kron)
+def kron(a, b):
+    """Blocks of b, each multiplied by an element of a."""
+    ndim = max(np.ndim(a), np.ndim(b))
+    m, n = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
+    a = np.reshape(a, [k for i in m for k in (i, 1)])
+    b = np.reshape(b, [k for j in n for k in (1, j)])
+    return np.reshape(a * b, [i * j for i, j in zip(m, n, strict=True)])
+
+
+@composition(np.cross)
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """The vector product; of two vectors in the plane its only component."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    lengths = {a.shape[-1], b.shape[-1]}
+    if not lengths <= {2, 3}:
+        raise ValueError(f"cross: vectors have 2 or 3 components, not {a.shape} and {b.shape}")
+    if 2 in lengths:
+        warnings.warn(
+            "np.cross of vectors in the plane is deprecated since NumPy 2.0; use 3 components",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    if lengths == {2}:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = (
+        x if x.shape[-1] == 3 else np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)]) for x in (a, b)
+    )
+    turned = a * np.roll(b, -1, axis=-1) - np.roll(a, -1, axis=-1) * b
+    return np.moveaxis(np.roll(turned, -1, axis=-1), -1, axisc)
+
+
+@composition(np.linalg.cross)
+def cross3(x1, x2, /, *, axis=-1):
+    """The vector product of vectors with three components."""
+    if np.shape(x1)[axis] != 3 or np.shape(x2)[axis] != 3:
+        raise ValueError(
+            f"linalg.cross: both arrays need 3 components along axis {axis}, their shapes are "
+            f"{np.shape(x1)} and {np.shape(x2)}"
+        )
+    return np.cross(x1, x2, axis=axis)
+
+
+@composition(np.linalg.multi_dot)
+def multi_dot(arrays):
+    """The product of all, in the order with the fewest multiplications."""
+    first, *rest = (np.shape(x) for x in arrays)
+    if not rest:
+        raise ValueError("multi_dot needs at least two arrays")
+    sizes = [first[0] if len(first) > 1 else 1, *(s[0] for s in rest)]
+    sizes.append(rest[-1][1] if len(rest[-1]) > 1 else 1)
+
+    @functools.cache
+    def cheapest(i, j):
+        """Multiplications for arrays i to j, and where the last product splits them."""
+        if i == j:
+            return 0, None
+        ends = sizes[i] * sizes[j + 1]
+        return min(
+            (cheapest(i, k)[0] + cheapest(k + 1, j)[0] + ends * sizes[k + 1], k)
+            for k in range(i, j)
+        )
+
+    def product(i, j):
+        if i == j:
+            return arrays[i]
+        k = cheapest(i, j)[1]
+        return np.matmul(product(i, k), product(k + 1, j))
+
+    return product(0, len(arrays) - 1)
+
+
+# --- tensordot and einsum -----------------------------------------------------------------------
+
+
+def _paired_axes(a, b, axes):
+    """The axes that tensordot sums over, as non-negative numbers, for a and for b."""
+    if isinstance(axes, (int, np.integer)):
+        return tuple(range(np.ndim(a) - axes, np.ndim(a))), tuple(range(axes))
+    pairs = []
+    for x, own in zip((a, b), axes, strict=True):
+        own = (own,) if isinstance(own, (int, np.integer)) else own
+        pairs.append(tuple(int(i) % max(np.ndim(x), 1) for i in own))
+    return tuple(pairs)
+
+
+def _tensordot_pull(g, theirs, kept, mine, others, g_axes):
+    """Pull of tensordot to the operand with the axes `kept` and, summed over, `mine`."""
+    free = [i for i in range(np.ndim(theirs)) if i not in others]
+    c = np.tensordot(g, theirs, axes=(g_axes, free))
+    # its axes are now the kept ones, then the summed ones in the other operand's order
+    order = [*kept, *(mine[others.index(i)] for i in sorted(others))]
+    return np.transpose(c, sorted(range(len(order)), key=order.__getitem__))
+
+
+def _tensordot_left(g, y, a, b, axes=2):
+    mine, others = _paired_axes(a, b, axes)
+    kept = [i for i in range(a.ndim) if i not in mine]
+    return _tensordot_pull(g, b, kept, mine, others, range(len(kept), y.ndim))
+
+
+def _tensordot_right(g, y, a, b, axes=2):
+    others, mine = _paired_axes(a, b, axes)
+    kept = [i for i in range(b.ndim) if i not in mine]
+    return _tensordot_pull(g, a, kept, mine, others, range(y.ndim - len(kept)))
+
+
+bilinear(np.tensordot, _tensordot_left, _tensordot_right)
+
+
+def _einsum_call(args, options):
+    """The operands; and the subscripts with a letter for every axis, and the result's."""
+    given = options.keys() - {"optimize"} - ({"out"} if options.get("out") is None else set())
+    if given:
+        raise TypeError(f"einsum: the options {', '.join(sorted(given))} are not differentiable")
+    if isinstance(args[0], str):
+        text, *operands = args
+    else:  # einsum(a, [0, 1], b, [1, 2], [0, 2])
+        spelled = ["".join("..." if i is Ellipsis else _LETTERS[i] for i in s) for s in args[1::2]]
+        operands = args[: len(args) // 2 * 2 : 2]
+        text = ",".join(spelled)
+        if len(args) % 2:
+            text += "->" + "".join("..." if i is Ellipsis else _LETTERS[i] for i in args[-1])
+    inputs, arrow, output = text.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {text!r} describes {len(terms)} arrays, not {len(operands)}")
+    width = [
+        np.ndim(x) - len(t) + 3 if "..." in t else 0 for t, x in zip(terms, operands, strict=True)
+    ]
+    spare = "".join(c for c in _LETTERS if c not in text)[: max(width)]
+    if not arrow:
+        output = "..." + "".join(c for c in _LETTERS if inputs.count(c) == 1)
+    elif spare and "..." not in output:
+        raise ValueError(f"einsum: the result of {text!r} has no '...' for the operands' axes")
+    terms = [t.replace("...", spare[len(spare) - w :]) for t, w in zip(terms, width, strict=True)]
+    subscripts = ",".join(terms) + "->" + output.replace("...", spare)
+    return operands, {"subscripts": subscripts, "optimize": options.get("optimize", False)}
+
+
+def _einsum_pull(i, g, y, *operands, subscripts, optimize=False):
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    mine = terms.pop(i)
+    others = [x for k, x in enumerate(operands) if k != i]
+    known = [c for c in dict.fromkeys(mine) if c in output or any(c in t for t in terms)]
+    back = ",".join([output, *terms]) + "->" + "".join(known)
+    c = np.einsum(back, g, *others, optimize=bool(optimize))
+    # length 1, to be broadcast, where this operand alone is summed, and for repeated letters
+    lacking = [k for k, s in enumerate(mine) if s not in known or mine.index(s) < k]
+    c = np.expand_dims(c, tuple(lacking))
+    for k in (k for k in lacking if mine.index(mine[k]) < k):  # "ii": on the diagonal only
+        numbers = np.arange(operands[i].shape[k])
+        first = numbers.reshape([-1 if n == mine.index(mine[k]) else 1 for n in range(len(mine))])
+        second = numbers.reshape([-1 if n == k else 1 for n in range(len(mine))])
+        c = np.where(first == second, c, 0)
+    return c
+
+
+def _einsum_push(i, g, y, *operands, subscripts, optimize=False):
+    return np.einsum(subscripts, *operands[:i], g, *operands[i + 1 :], optimize=optimize)
+
+
+general(
+    np.einsum,
+    _einsum_pull,
+    _einsum_push,
+    variadic=True,
+    bind=_einsum_call,
+    forward=lambda *operands, subscripts, optimize=False: np.einsum(
+        subscripts, *operands, optimize=optimize
+    ),
+)
+
+constant(np.einsum_path, np.linalg.matrix_rank)
+
+
+# --- NumPy's second names, in np.linalg ---------------------------------------------------------
+
+
+@composition(np.linalg.matmul)
+def linalg_matmul(x1, x2, /):
+    """np.matmul."""
+    return np.matmul(x1, x2)
+
+
+@composition(np.linalg.tensordot)
+def linalg_tensordot(x1, x2, /, *, axes=2):
+    """np.tensordot."""
+    return np.tensordot(x1, x2, axes=axes)
+
+
+@composition(np.linalg.vecdot)
+def linalg_vecdot(x1, x2, /, *, axis=-1):
+    """np.vecdot along any axis."""
+    return np.vecdot(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1))
+
+
+@composition(np.linalg.outer)
+def linalg_outer(x1, x2, /):
+    """np.outer of vectors."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"linalg.outer takes vectors, not {np.shape(x1)} and {np.shape(x2)}")
+    return np.outer(x1, x2)
+
+
+@composition(np.linalg.matrix_transpose)
+def linalg_matrix_transpose(x, /):
+    """The last two axes exchanged."""
+    return _t(x)
+
+
+@composition(np.linalg.diagonal)
+def linalg_diagonal(x, /, *, offset=0):
+    """Diagonals in the last two axes."""
+    return np.diagonal(x, offset, axis1=-2, axis2=-1)
+
+
+@composition(np.linalg.trace)
+def linalg_trace(x, /, *, offset=0, dtype=None):
+    """Traces in the last two axes."""
+    if dtype is not None:
+        raise TypeError("linalg.trace: dtype= is not differentiable; use .astype() on the result")
+    return np.trace(x, offset, axis1=-2, axis2=-1)
+
+
+# --- inverses and linear equations --------------------------------------------------------------
+
+general(
+    np.linalg.inv,
+    lambda g, y, a: -(_t(y) @ g @ _t(y)),
+    lambda g, y, a: -(y @ g @ y),
+)
+
+
+def _solved(a, g, b):
+    """a⁻¹ g for g shaped like the right-hand side: NumPy reads b as a vector only if it is 1-d."""
+    return np.linalg.solve(a, _column(g))[..., 0] if b.ndim == 1 else np.linalg.solve(a, g)
+
+
+def _solve_left(g, y, a, b):
+    c = _solved(_t(a), g, b)
+    return -(_column(c) * _row(y)) if b.ndim == 1 else -(c @ _t(y))
+
+
+def _solve_left_push(g, y, a, b):
+    moved = (g @ _column(y))[..., 0] if b.ndim == 1 else g @ y
+    return -_solved(a, moved, b)
+
+
+general(
+    np.linalg.solve,
+    (_solve_left, lambda g, y, a, b: _solved(_t(a), g, b)),
+    (_solve_left_push, lambda g, y, a, b: _solved(a, g, b)),
+)
+
+
+@composition(np.linalg.tensorinv)
+def tensorinv(a, ind=2):
+    """The inverse of a as a map from its last axes to its first `ind`."""
+    if ind <= 0:
+        raise ValueError(f"tensorinv: ind must be positive, not {ind}")
+    shape = np.shape(a)
+    square = np.reshape(a, (math.prod(shape[:ind]), -1))
+    return np.reshape(np.linalg.inv(square), shape[ind:] + shape[:ind])
+
+
+@composition(np.linalg.tensorsolve)
+def tensorsolve(a, b, axes=None):
+    """x with tensordot(a, x, x.ndim) = b; `axes` of a are first moved to its end."""
+    axes = [int(i) % np.ndim(a) for i in axes or ()]
+    a = np.transpose(a, [*(i for i in range(np.ndim(a)) if i not in axes), *axes])
+    shape = a.shape[np.ndim(b) :]
+    square = np.reshape(a, (-1, math.prod(shape)))
+    return np.reshape(np.linalg.solve(square, np.ravel(b)), shape)
+
+
+@composition(np.linalg.matrix_power)
+def matrix_power(a, n):
+    """aⁿ by repeated squaring."""
+    if n == 0:  # the identity, without a derivative but recorded
+        identity = np.where(np.eye(np.shape(a)[-1], dtype=bool), np.ones_like(a), 0)
+        return np.where(np.zeros(np.shape(a), bool), a, identity)
+    square, n = (np.linalg.inv(a), -n) if n < 0 else (a, n)
+    power = None
+    while n:
+        if n % 2:
+            power = square if power is None else power @ square
+        n //= 2
+        square = square @ square if n else None
+    return power
+
+
+# Golub and Pereyra (1973); the rank must not change nearby.
+def _pinv_pull(g, y, a, **options):
+    left, right = _t(g) @ (y @ _t(y)), _t(y) @ (y @ _t(g))
+    return left - a @ (y @ left) + right - (right @ y) @ a - _t(y) @ g @ _t(y)
+
+
+def _pinv_push(g, y, a, **options):
+    left, right = (y @ _t(y)) @ _t(g), _t(g) @ (_t(y) @ y)
+    return left - (left @ a) @ y + right - y @ (a @ right) - y @ g @ y
+
+
+_pinv = general(
+    lambda a, **options: np.linalg.pinv(a, **options),
+    _pinv_pull,
+    _pinv_push,
+    name="pinv",
+    kinks="changes of rank: as if the rank stayed",
+    doc="The pseudoinverse of matrices that need not be symmetric.",
+)
+
+
+@composition(np.linalg.pinv, kinks=_pinv.kinks)
+def pinv(a, rcond=None, hermitian=False, **tolerance):
+    """The Moore-Penrose inverse; with hermitian=True of the lower triangle, mirrored."""
+    return _pinv(_mirrored(a) if hermitian else a, rcond=rcond, **tolerance)
+
+
+@composition(np.linalg.lstsq, kinks=_pinv.kinks)
+def lstsq(a, b, rcond=None):
+    """The least-squares solution, its squared residuals, the rank (plain) and singular values."""
+    m, n = np.shape(a)
+    if rcond is None or rcond < 0:
+        rcond = np.finfo(np.result_type(a.dtype, b.dtype)).eps * (max(m, n) if rcond is None else 1)
+    x = np.linalg.pinv(a, rcond=rcond) @ b
+    rank = np.intc(np.linalg.matrix_rank(a, rtol=rcond))
+    residuals = np.reshape((b - a @ x) ** 2, (m, -1)).sum(axis=0)
+    return x, residuals if rank == n < m else residuals[:0], rank, np.linalg.svdvals(a)
+
+
+# --- determinants -------------------------------------------------------------------------------
+# The gradient of det is the matrix of cofactors.  det(a) a⁻ᵀ is not defined where a is singular;
+# in the basis of the singular vectors cofactors are products of singular values, and exact.
+
+
+def _decomposed(a):
+    """``(rotation, u, s, vh, whole)``: an SVD, det(u vh), and which matrices are finite.
+
+    LAPACK would refuse a whole stack for one NaN in it.
+    """
+    whole = np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
+    u, s, vh = np.linalg.svd(np.where(whole, a, 0))
+    rotation = np.linalg.det(u) * np.linalg.det(vh)
+    return _column(_column(rotation)), u, s, vh, whole
+
+
+def _cofactors(a):
+    rotation, u, s, vh, whole = _decomposed(a)
+    others = np.prod(np.where(np.eye(a.shape[-1], dtype=bool), 1, _row(s)), axis=-1)
+    return np.where(whole, rotation * ((u * _row(others)) @ vh), np.nan)
+
+
+def _cofactors_along(a, h):
+    rotation, u, s, vh, whole = _decomposed(a)
+    h = _t(u) @ h @ _t(vh)
+    same = np.eye(a.shape[-1], dtype=bool)
+    # minors[i, j]: the product of all singular values but the i-th and j-th; none for i = j
+    either = same[:, None, :] | same[None, :, :]
+    minors = np.where(same, 0, np.prod(np.where(either, 1, _row(_row(s))), axis=-1))
+    inner = np.where(same, minors @ _column(_diagonal(h)), -minors * _t(h))
+    return np.where(whole, rotation * (u @ inner @ vh), np.nan)
+
+
+def _third_slope(g, y, a, h):
+    """The third derivative of det along g and h; here a must be regular."""
+    b = np.linalg.inv(a)
+    bg, bh = b @ g, b @ h
+    tg, th = (_column(_column(np.trace(x, axis1=-2, axis2=-1))) for x in (bg, bh))
+    mixed = _column(_column(np.trace(bg @ bh, axis1=-2, axis2=-1)))
+    inner = (th * tg - mixed) * b + (bh @ bg + bg @ bh - tg * bh - th * bg) @ b
+    return _column(_column(np.linalg.det(a))) * _t(inner)
+
+
+_second = (_third_slope, lambda g, y, a, h: cofactors_along(a, g))
+cofactors_along = general(
+    _cofactors_along,
+    _second,
+    _second,  # all derivatives of det are symmetric: the pulls are the pushes
+    name="cofactors_along",
+    doc="The second derivative of det along h: that of the matrix of cofactors.",
+)
+_first = lambda g, y, a: cofactors_along(a, g)  # noqa: E731 - a rule
+cofactors = general(
+    _cofactors, _first, _first, name="cofactors", doc="The matrix of cofactors, ∂ det(a) / ∂a."
+)
+general(
+    np.linalg.det,
+    lambda g, y, a: _column(_column(g)) * cofactors(a),
+    lambda g, y, a: np.sum(cofactors(a) * g, axis=(-2, -1)),
+)
+
+
+def _slogdet_push(g, y, a):
+    slope = np.trace(np.linalg.solve(a, g), axis1=-2, axis2=-1)
+    return np.zeros_like(slope), slope
+
+
+general(
+    np.linalg.slogdet,
+    lambda g, y, a: _column(_column(g[1])) * _t(np.linalg.inv(a)),
+    _slogdet_push,
+    outputs=True,
+)
+
+
+# --- factorizations -----------------------------------------------------------------------------
+
+
+def _mirrored(x, upper=False):
+    """The symmetric matrix that one triangle of x stands for."""
+    return np.triu(x) + _t(np.triu(x, 1)) if upper else np.tril(x) + _t(np.tril(x, -1))
+
+
+def _folded(x, upper=False):
+    """The transpose of `_mirrored`."""
+    return np.triu(x) + np.triu(_t(x), 1) if upper else np.tril(x) + np.tril(_t(x), -1)
+
+
+def _half_lower(x):
+    """The lower triangle with half the diagonal: of a symmetric x = l + lᵀ, the part l."""
+    return np.tril(x) - np.where(np.eye(x.shape[-1], dtype=bool), x / 2, 0)
+
+
+def _cholesky_pull(g, y, a):
+    inverse = np.linalg.inv(y)
+    return _folded(_t(inverse) @ _half_lower(_t(y) @ g) @ inverse)
+
+
+def _cholesky_push(g, y, a):
+    inverse = np.linalg.inv(y)
+    return y @ _half_lower(inverse @ _mirrored(g) @ _t(inverse))
+
+
+_cholesky = general(
+    lambda a: np.linalg.cholesky(a),
+    _cholesky_pull,
+    _cholesky_push,
+    name="cholesky",
+    doc="The lower Cholesky factor of the symmetric matrix of which a is the lower triangle.",
+)
+
+
+@composition(np.linalg.cholesky)
+def cholesky(a, /, *, upper=False):
+    """The lower factor of the lower triangle, or the upper one of the upper triangle."""
+    return _t(_cholesky(_t(a))) if upper else _cholesky(a)
+
+
+# Walter, Lehmann and Lamour (2012).
+def _qr_pull(g, y, a):
+    (gq, gr), (q, r) = g, y
+    m = r @ _t(gr) - _t(gq) @ q
+    return (gq + q @ _mirrored(m)) @ _t(np.linalg.inv(r))
+
+
+def _qr_push(g, y, a):
+    q, r = y
+    moved = g @ np.linalg.inv(r)
+    c = _t(q) @ moved
+    c = np.triu(c) + _t(np.tril(c, -1))  # less the turning of q
+    return moved - q @ c, c @ r
+
+
+_qr = general(
+    lambda a: np.linalg.qr(a),
+    _qr_pull,
+    _qr_push,
+    outputs=True,
+    name="qr",
+    doc="The reduced QR factors of matrices with no fewer rows than columns, of full rank.",
+)
+
+
+@composition(np.linalg.qr)
+def qr(a, mode="reduced"):
+    """QR factors, for the modes "reduced" and "r", and "complete" where that is the same."""
+    m, n = np.shape(a)[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+        raise TypeError(
+            f"linalg.qr: mode={mode!r} is not differentiable for shape {np.shape(a)}: the columns "
+            f"of q beyond the rank are arbitrary; use mode='reduced' or 'r'"
+        )
+    factors = _qr(a if m >= n else a[..., :m])
+    if m < n:
+        q, r = factors
+        factors = type(factors)(q, np.concatenate([r, _t(q) @ a[..., m:]], axis=-1))
+    return factors[1] if mode == "r" else factors
+
+
+def _inverse(x):
+    """1/x, and 0 for 0."""
+    zero = x == 0
+    return np.where(zero, 0, 1 / np.where(zero, 1, x))
+
+
+def _inverse_gaps(x):
+    """1 / (x_j - x_i) at (i, j), and 0 where they are equal."""
+    return _inverse(_row(x) - _column(x))
+
+
+def _eigh_pull(g, y, a, UPLO="L"):
+    (gw, gv), (w, v) = g, y
+    turned = v @ (_inverse_gaps(w) * (_t(v) @ gv))
+    return _folded((turned + v * _row(gw)) @ _t(v), UPLO in "Uu")
+
+
+def _eigh_push(g, y, a, UPLO="L"):
+    w, v = y
+    inner = _t(v) @ _mirrored(g, UPLO in "Uu") @ v
+    return _diagonal(inner), v @ (_inverse_gaps(w) * inner)
+
+
+general(
+    np.linalg.eigh,
+    _eigh_pull,
+    _eigh_push,
+    outputs=True,
+    kinks="equal eigenvalues: their vectors do not turn into each other",
+)
+
+
+@composition(np.linalg.eigvalsh, kinks="equal eigenvalues: second derivatives as for eigh")
+def eigvalsh(a, UPLO="L"):
+    """The eigenvalues of symmetric matrices, ascending."""
+    return np.linalg.eigh(a, UPLO)[0]
+
+
+# Townsend, "Differentiating the singular value decomposition" (2016).
+def _svd_pull(g, y, a):
+    (gu, gs, gv), (u, s, vh) = g, y
+    v, gv, along = _t(vh), _t(gv), _row(s)
+    ratio = _inverse_gaps(s) * _inverse(along + _column(s))  # 1 / (s_j² - s_i²)
+    turn_u, turn_v = _t(u) @ gu, vh @ gv
+    left = (ratio * (turn_u - _t(turn_u))) * along
+    right = _column(s) * (ratio * (turn_v - _t(turn_v)))
+    total = (u @ (left + right) + u * _row(gs)) @ vh
+    # a square u or v cannot move out of its own span
+    if a.shape[-2] > a.shape[-1]:
+        total = total + ((gu - u @ turn_u) * _inverse(along)) @ vh
+    if a.shape[-2] < a.shape[-1]:
+        total = total + (u * _inverse(along)) @ _t(gv - v @ turn_v)
+    return total
+
+
+def _svd_push(g, y, a):
+    u, s, vh = y
+    v, along = _t(vh), _row(s)
+    ratio = _inverse_gaps(s) * _inverse(along + _column(s))
+    inner = _t(u) @ g @ v
+    du = u @ (ratio * (inner * along + _column(s) * _t(inner)))
+    dv = v @ (ratio * (_column(s) * inner + _t(inner) * along))
+    if a.shape[-2] > a.shape[-1]:
+        du = du + (g @ v - u @ inner) * _inverse(along)
+    if a.shape[-2] < a.shape[-1]:
+        dv = dv + (_t(g) @ u - v @ _t(inner)) * _inverse(along)
+    return du, _diagonal(inner), _t(dv)
+
+
+_SVD_KINKS = "equal or zero singular values: their vectors do not turn into each other"
+_svd = general(
+    lambda a: np.linalg.svd(a, full_matrices=False),
+    _svd_pull,
+    _svd_push,
+    outputs=True,
+    name="svd",
+    kinks=_SVD_KINKS,
+    doc="The reduced singular value decomposition of matrices that need not be symmetric.",
+)
+
+
+@composition(np.linalg.svd, kinks=_SVD_KINKS)
+def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    """Singular values and vectors, reduced; with hermitian=True of the lower triangle, mirrored."""
+    m, n = np.shape(a)[-2:]
+    if compute_uv and full_matrices and m != n:
+        raise TypeError(
+            f"linalg.svd: the full matrices of shape {np.shape(a)} are not differentiable: the "
+            f"vectors beyond the singular values are arbitrary; use full_matrices=False"
+        )
+    if not hermitian:
+        factors = _svd(a)
+        return factors if compute_uv else factors[1]
+    w, v = np.linalg.eigh(a)
+    order = np.flip(np.argsort(np.abs(w), axis=-1), axis=-1)
+    w = np.take_along_axis(w, order, axis=-1)
+    if not compute_uv:
+        return np.abs(w)
+    u = np.take_along_axis(v, _row(order), axis=-1)
+    return SVDResult(u, np.abs(w), _t(u * _row(np.copysign(1, w))))
+
+
+SVDResult = type(np.linalg.svd(np.eye(1)))
+
+
+@composition(np.linalg.svdvals, kinks=_SVD_KINKS)
+def svdvals(x, /):
+    """The singular values, descending."""
+    return np.linalg.svd(x, compute_uv=False)
+
+
+# --- norms --------------------------------------------------------------------------------------
+
+
+euclid = general(
+    lambda x, axis: np.sqrt(np.sum(x * x, axis=axis, keepdims=True)),
+    lambda g, y, x, axis: g * (x * _inverse(y)),
+    lambda g, y, x, axis: np.sum(x * g, axis=axis, keepdims=True) * _inverse(y),
+    name="euclid",
+    kinks="0: zero",
+    doc="The Euclidean norm along `axis`, a tuple; the axes are kept.",
+)
+
+
+def _vector_norm(x, ord, axis):
+    """Along a tuple of axes, which are kept."""
+    if ord is None or ord == 2:
+        return euclid(x, axis=axis)
+    if isinstance(ord, str):
+        raise ValueError(f"Invalid norm order {ord!r} for vectors")
+    size = np.abs(x)
+    if abs(ord) == math.inf:
+        return (np.max if ord > 0 else np.min)(size, axis=axis, keepdims=True)
+    if ord == 0:
+        return np.sum(np.sign(size), axis=axis, keepdims=True)
+    if ord == 1:
+        return np.sum(size, axis=axis, keepdims=True)
+    total = np.sum(size ** float(ord), axis=axis, keepdims=True)
+    zero = total == 0
+    return np.where(zero, 0, np.where(zero, 1, total) ** (1 / float(ord)))
+
+
+def _matrix_norm(x, ord, axis):
+    """Of the matrices in two axes, which are kept."""
+    rows, columns = axis
+    if ord in (None, "fro", "f"):
+        return euclid(x, axis=axis)
+    if ord in (2, -2, "nuc"):
+        s = np.linalg.svdvals(np.moveaxis(x, axis, (-2, -1)))
+        y = {2: np.max, -2: np.min, "nuc": np.sum}[ord](s, axis=-1)
+        return np.expand_dims(y, axis)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise ValueError(f"Invalid norm order {ord!r} for matrices")
+    first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = np.sum(np.abs(x), axis=first, keepdims=True)
+    return (np.max if ord > 0 else np.min)(sums, axis=second, keepdims=True)
+
+
+@composition(np.linalg.norm, kinks="0: zero; ties of largest or smallest: shared")
+def norm(x, ord=None, axis=None, keepdims=False):
+    """Norms of vectors (one axis), matrices (two) or, with neither ord nor axis, of everything."""
+    ndim = np.ndim(x)
+    everything = axis is None and ord is None
+    if axis is None:
+        axis = range(ndim)
+    elif isinstance(axis, (int, np.integer)):
+        axis = (axis,)
+    if any(not -ndim <= i < ndim for i in axis):
+        raise np.exceptions.AxisError(f"norm: axis {tuple(axis)} for an array of {ndim} axes")
+    axis = tuple(int(i) % ndim for i in axis)
+    if len(set(axis)) < len(axis):
+        raise ValueError(f"norm: axis {axis} names an axis twice")
+    if everything or len(axis) == 1:
+        y = _vector_norm(x, ord, axis)
+    elif len(axis) == 2:
+        y = _matrix_norm(x, ord, axis)
+    else:
+        raise ValueError(
+            f"norm: order {ord!r} is defined along one axis or two, not {len(axis)}: give axis="
+        )
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@composition(np.linalg.vector_norm, kinks="0: zero; ties of largest or smallest: shared")
+def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
+    """The norm along any number of axes, by default all, taken as one vector."""
+    axis = range(np.ndim(x)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    y = _vector_norm(x, ord, tuple(axis))
+    return y if keepdims else np.squeeze(y, tuple(axis))
+
+
+@composition(np.linalg.matrix_norm, kinks="0: zero; ties of largest or smallest: shared")
+def matrix_norm(x, /, *, keepdims=False, ord="fro"):
+    """The norm of the matrices in the last two axes."""
+    return np.linalg.norm(x, ord, axis=(-2, -1), keepdims=keepdims)
+
+
+@composition(np.linalg.cond)
+def cond(x, p=None):
+    """The condition number: how much solving with x may magnify a relative error."""
+    if p in (None, 2, -2):
+        s = np.linalg.svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.linalg.matrix_norm(x, ord=p) * np.linalg.matrix_norm(np.linalg.inv(x), ord=p)

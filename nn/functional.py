@@ -1,0 +1,198 @@
+"""The operations of networks that are worth an operation of their own, and losses.
+
+Each is defined by a formula that could be written in plain NumPy; it is one operation because
+its derivative then needs fewer passes and keeps fewer arrays.  The tests hold each to its
+composed form.  Shapes: N examples, C classes or features.
+"""
+
+import numpy as np
+
+from autograd import elementwise, general, softmax
+from autograd.rules.random import bernoulli
+
+
+def _rows(a):
+    """All leading axes folded into one: a stack of matrices becomes one matrix."""
+    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
+
+
+def _linear(x, weight, bias):
+    y = x @ weight.T
+    return y if bias is None else _plus(y, bias)
+
+
+def _plus(y, b):
+    """``y + b``, written into y, an array of our own, where that keeps NumPy's promotion."""
+    if y.dtype != b.dtype or not y.ndim:
+        return y + b
+    y += b
+    return y
+
+
+linear = general(
+    _linear,
+    (
+        lambda g, y, x, weight, bias: g @ weight,
+        lambda g, y, x, weight, bias: _rows(g).T @ _rows(x),
+        lambda g, y, x, weight, bias: g,
+    ),
+    (
+        lambda g, y, x, weight, bias: g @ weight.T,
+        lambda g, y, x, weight, bias: x @ g.T,
+        lambda g, y, x, weight, bias: g,
+    ),
+    name="linear",
+    doc="``x @ weight.T + bias``: x (..., in), weight (out, in), bias (out,) or None.",
+)
+
+
+def _batch_norm(x, gamma, beta, axes, eps):
+    mean = np.mean(x, axes, keepdims=True)
+    centered = x - mean
+    var = np.mean(np.square(centered), axes, keepdims=True)
+    return _plus(centered * (gamma / np.sqrt(var + eps)), beta), mean, var
+
+
+def _batch_norm_pull_x(g, y, x, gamma, beta, axes, eps):
+    # Lecture C's closed form (Ioffe & Szegedy 2015, section 3), and what arrives by way of the
+    # statistics; gathered by power of x, so that the array is passed over once for each
+    gy, gmean, gvar = g
+    _, mean, var = y
+    count = x.size // mean.size
+    inverse = 1 / (var + eps)
+    scale = gamma * np.sqrt(inverse)
+    centered = x - mean
+    by_mean = np.mean(gy, axes, keepdims=True)
+    by_var = np.mean(gy * centered, axes, keepdims=True)
+    slope = gvar * (2 / count) - scale * inverse * by_var
+    return gy * scale + centered * slope + (gmean / count - scale * by_mean)
+
+
+def _batch_norm_pull_gamma(g, y, x, gamma, beta, axes, eps):
+    _, mean, var = y
+    return np.sum(g[0] * (x - mean), axes, keepdims=True) / np.sqrt(var + eps)
+
+
+def _batch_norm_push_x(g, y, x, gamma, beta, axes, eps):
+    _, mean, var = y
+    inverse = 1 / (var + eps)
+    scale = gamma * np.sqrt(inverse)
+    centered = x - mean
+    dmean = np.mean(g, axes, keepdims=True)
+    dvar = 2 * np.mean(centered * g, axes, keepdims=True)
+    return (g - dmean) * scale - centered * (scale * inverse * dvar / 2), dmean, dvar
+
+
+def _batch_norm_push_gamma(g, y, x, gamma, beta, axes, eps):
+    _, mean, var = y
+    return (x - mean) * (g / np.sqrt(var + eps)), np.zeros_like(mean), np.zeros_like(var)
+
+
+def _batch_norm_push_beta(g, y, x, gamma, beta, axes, eps):
+    return np.broadcast_to(g, x.shape), np.zeros_like(y[1]), np.zeros_like(y[2])
+
+
+batch_norm = general(
+    _batch_norm,
+    (_batch_norm_pull_x, _batch_norm_pull_gamma, lambda g, y, x, gamma, beta, axes, eps: g[0]),
+    (_batch_norm_push_x, _batch_norm_push_gamma, _batch_norm_push_beta),
+    outputs=True,
+    name="batch_norm",
+    doc="""``(gamma * (x - mean) / sqrt(var + eps) + beta, mean, var)``, statistics over `axes`.
+
+    The variance is the biased one; mean and var keep their axes.
+    """,
+)
+
+
+_dropout = elementwise(
+    lambda x, mask, scale: np.multiply(x, mask) * scale,
+    lambda g, y, x, mask, scale: g * mask * scale,
+    None,
+    None,
+    name="dropout",
+)
+
+
+def dropout(x, p=0.5, generator=None):
+    """Zero each element with probability p and divide the rest by 1 - p (inverted dropout).
+
+    The expectation is x.  Raises ValueError for p outside [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is the probability of dropping, in [0, 1]; got {p}")
+    if p == 0:
+        return x
+    mask = bernoulli(x, p=1 - p, generator=generator)
+    return _dropout(x, mask, 1 / (1 - p) if p < 1 else 0.0)
+
+
+def _cross_entropy(logits, labels, mean):
+    n = logits.shape[0]
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(n), labels]
+    return losses.sum() / n if mean else losses
+
+
+def _one_hot(labels, logits):
+    return labels[:, None] == np.arange(logits.shape[1])
+
+
+_softmax_cross_entropy = general(
+    _cross_entropy,
+    (
+        lambda g, y, logits, labels, mean: (
+            (softmax(logits, axis=1) - _one_hot(labels, logits))
+            * (g / logits.shape[0] if mean else g[:, None])
+        ),
+        None,
+    ),
+    (
+        lambda g, y, logits, labels, mean: _reduced(
+            np.sum((softmax(logits, axis=1) - _one_hot(labels, logits)) * g, axis=1), mean
+        ),
+        None,
+    ),
+    name="cross_entropy",
+)
+
+
+def _reduced(losses, mean):
+    return np.sum(losses) / losses.shape[0] if mean else losses
+
+
+def cross_entropy(logits, labels, reduction="mean"):
+    """Negative log-likelihood of the labels under softmax(logits): (N, C) and N ints -> number.
+
+    Lecture A's multi-class loss in its stable form, log Σ exp(z - max z) - (z_label - max z);
+    its derivative by the logits is (softmax - one-hot).
+
+    labels      integers in [0, C)
+    reduction   "mean", "sum" or "none" (one loss for each example)
+
+    Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
+    range.
+    """
+    labels = np.asarray(labels)
+    shape = np.shape(logits)
+    if len(shape) != 2 or labels.shape != shape[:1]:
+        raise ValueError(
+            f"cross_entropy: logits (N, C) and N labels wanted, got logits of shape {shape} and "
+            f"labels of shape {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        if labels.dtype.kind != "f" or np.any(labels != np.floor(labels)):
+            raise TypeError(
+                f"cross_entropy: labels are class numbers 0..{shape[1] - 1}, integers; got "
+                f"{labels.dtype} with fractions or no numbers at all"
+            )
+        labels = labels.astype(int)
+    if labels.size and (labels.min() < 0 or labels.max() >= shape[1]):
+        wrong = labels[(labels < 0) | (labels >= shape[1])][0]
+        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
+    if not labels.size and reduction == "mean":
+        raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
+    losses = _softmax_cross_entropy(logits, labels, mean=reduction == "mean")
+    return np.sum(losses) if reduction == "sum" else losses

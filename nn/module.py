@@ -1,0 +1,304 @@
+"""Module: the container of parameters, and the functions that treat it as one argument."""
+
+import numpy as np
+
+from autograd import Tensor, stop_gradient
+from autograd.primitive import Wrapper
+
+
+def Parameter(data, name=None):  # noqa: N802 - reads like the type it returns
+    """A trainable Tensor, for a Module's attribute; the module names it after the attribute.
+
+    data   number, array or nested list of floats; kept without a copy
+    """
+    return Tensor(data, name)
+
+
+class Module:
+    """A layer or network: Tensors in its attributes are parameters, Modules its parts.
+
+    Parameters and parts are also found inside attributes that are lists, tuples and dicts.
+    Write a ``forward`` method; calling the module runs it.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(2.0)
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale()
+    >>> scale(3.0)
+    Tensor(6.0)
+    >>> [name for name, _ in scale.named_parameters()]
+    ['factor']
+    """
+
+    training = True
+
+    def forward(self, *args, **kwargs):
+        """The value for the given arguments; written by each kind of module."""
+        raise TypeError(f"{type(self).__name__} has no forward method: write one")
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    # --- parameters, buffers, parts ---
+
+    def named_parameters(self):
+        """``(name, Tensor)`` of every parameter once, however often it is used."""
+        seen = set()
+        for name, value in _walk(self):
+            if isinstance(value, Tensor) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
+    def parameters(self):
+        """Every parameter once."""
+        return [p for _, p in self.named_parameters()]
+
+    def modules(self):
+        """This module and every module inside it, once."""
+        seen = {}
+        for _, value in _walk(self):
+            if isinstance(value, Module):
+                seen[id(value)] = value
+        return list(seen.values())
+
+    def register_buffer(self, name, value):
+        """Declare an array that is state but not trained, such as running statistics.
+
+        It reads and assigns like an attribute; assigning takes the plain value.
+        """
+        self.__dict__.setdefault("_buffers", {})[name] = buffer_value(name, value)
+
+    def named_buffers(self):
+        """``(name, array)`` of every buffer."""
+        for name, value in _walk(self):
+            if isinstance(value, Module):
+                for key, array in value.__dict__.get("_buffers", {}).items():
+                    yield f"{name}.{key}".lstrip("."), array
+
+    def __setattr__(self, name, value):
+        if name in self.__dict__.get("_buffers", ()):
+            self._buffers[name] = buffer_value(name, value)
+            return
+        if isinstance(value, Tensor) and value.name is None and value.level <= 0:
+            value.name = name
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name):
+        buffers = self.__dict__.get("_buffers", {})
+        if name in buffers:
+            return buffers[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    # --- modes ---
+
+    def train(self, mode=True):
+        """Switch this module and all inside to training (dropout drops, batch norm adapts)."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self):
+        """Switch this module and all inside to evaluation."""
+        return self.train(False)
+
+    def requires_grad_(self, flag=True):
+        """Freeze (False) or thaw (True) all parameters."""
+        for p in self.parameters():
+            p.requires_grad = flag
+        return self
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    # --- state ---
+
+    def state_dict(self):
+        """Copies of all parameters' and buffers' values, by name."""
+        entries = [(name, p.data) for name, p in self.named_parameters()]
+        return {name: np.array(value) for name, value in [*entries, *self.named_buffers()]}
+
+    def load_state_dict(self, state):
+        """Take all values from `state`, by name; nothing changes unless all of it fits.
+
+        Raises ValueError naming what is missing, unexpected, or of another shape.
+        """
+        own = self.state_dict()
+        problems = [f"missing {name}" for name in own if name not in state]
+        problems += [f"unexpected {name}" for name in state if name not in own]
+        problems += [
+            f"{name} has shape {np.shape(state[name])}, the module's has {value.shape}"
+            for name, value in own.items()
+            if name in state and np.shape(state[name]) != value.shape
+        ]
+        if problems:
+            raise ValueError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
+        for name, p in self.named_parameters():
+            value = p.data
+            p.data = (
+                float(state[name])
+                if type(value) is float
+                else np.array(state[name], dtype=value.dtype)
+            )
+        for name, array in list(self.named_buffers()):
+            *path, key = name.split(".")
+            _follow(self, path)._buffers[key] = np.array(state[name], dtype=array.dtype)
+
+    # --- as one argument of grad and its like ---
+
+    def __tree__(self):
+        """The trainable parameters as leaves, and a function giving a copy with others there.
+
+        Parameters are taken by value: the derivatives are plain arrays.  The copy shares the
+        buffers, so that running statistics reach the module itself.
+        """
+        places = self._leaf_places()
+        leaves = [value for value, _ in places.values()]
+
+        def rebuild(values):
+            new = {
+                path: value
+                for (_, paths), value in zip(places.values(), values, strict=True)
+                for path in paths
+            }
+            return _rebuilt(self, "", new)
+
+        return [_by_value(leaf) for leaf in leaves], rebuild
+
+    def leaf_names(self):
+        """The names of the leaves of `__tree__`."""
+        return list(self._leaf_places())
+
+    def _leaf_places(self):
+        """name -> (value, all paths where it stands), of trainable parameters."""
+        marked = self.__dict__.get("_leaves")
+        places, names = {}, {}
+        for path, value in _walk(self):
+            if path in marked if marked is not None else _trainable(value):
+                name = names.setdefault(id(value), path)
+                places.setdefault(name, (value, []))[1].append(path)
+        return places
+
+    def __repr__(self):
+        inside = [f"({path}): {part!r}".replace("\n", "\n  ") for path, part in _parts(self)]
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        return "\n  ".join([head, *inside]) + ("\n)" if inside else ")")
+
+    def extra_repr(self):
+        """What `repr` says between the parentheses."""
+        return ""
+
+
+def functional_call(module, parameters, *args, **kwargs):
+    """``module(*args)`` with other values for some or all of its parameters.
+
+    parameters   dict from names, as in `named_parameters`, to arrays or Tensors
+
+    >>> from autograd import grad
+    >>> import nn
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> loss = lambda weights, x: np.sum(functional_call(layer, weights, x))
+    >>> grad(loss)({"weight": np.ones((1, 2))}, np.array([[3.0, 4.0]]))
+    {'weight': array([[3., 4.]])}
+    """
+    paths = {}
+    for name, p in module.named_parameters():
+        paths[id(p)] = name
+    unknown = [name for name in parameters if name not in paths.values()]
+    if unknown:
+        raise ValueError(
+            f"functional_call: {type(module).__name__} has no parameter {', '.join(unknown)}; "
+            f"it has {', '.join(paths.values())}"
+        )
+    new = {
+        path: parameters[paths[id(value)]]
+        for path, value in _walk(module)
+        if isinstance(value, Tensor) and paths[id(value)] in parameters
+    }
+    return _rebuilt(module, "", new)(*args, **kwargs)
+
+
+# --- walking the attributes -------------------------------------------------------------------
+
+
+def _children(x):
+    if isinstance(x, Module):
+        return [(k, v) for k, v in x.__dict__.items() if not k.startswith("_")]
+    if isinstance(x, dict):
+        return list(x.items())
+    if isinstance(x, (list, tuple)):
+        return list(enumerate(x))
+    return []
+
+
+def _walk(x, path=""):
+    """``(path, value)`` of `x` and of everything inside its attributes and containers."""
+    yield path, x
+    for key, value in _children(x):
+        yield from _walk(value, f"{path}.{key}" if path else str(key))
+
+
+def _parts(x, path=""):
+    """``(path, module)`` of the modules directly inside, also in containers."""
+    for key, value in _children(x):
+        here = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Module):
+            yield here, value
+        else:
+            yield from _parts(value, here)
+
+
+def _follow(x, path):
+    for key in path:
+        x = dict((str(k), v) for k, v in _children(x))[key]
+    return x
+
+
+def _rebuilt(x, path, new):
+    """A copy of the structure of `x` with the values `new` has for paths; the rest shared."""
+    if path in new:
+        return new[path]
+
+    def inside(key, value):
+        return _rebuilt(value, f"{path}.{key}" if path else str(key), new)
+
+    if isinstance(x, Module):
+        copy = object.__new__(type(x))
+        copy.__dict__.update(x.__dict__)
+        copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
+        copy.__dict__["_leaves"] = frozenset(new) if not path else None
+        return copy
+    if isinstance(x, dict):
+        return {key: inside(key, value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return type(x)([inside(key, value) for key, value in enumerate(x)])
+    return x
+
+
+def _trainable(value):
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _by_value(leaf):
+    return np.asarray(leaf.data) if _is_input(leaf) else leaf
+
+
+def _is_input(leaf):
+    return isinstance(leaf, Tensor) and leaf.level == 0 and leaf.node.primitive is None
+
+
+def buffer_value(name, value):
+    """The plain array to keep as buffer `name`: derivatives end here."""
+    value = stop_gradient(value)
+    if isinstance(value, Tensor):
+        value = value.data
+    if isinstance(value, Wrapper):
+        raise TypeError(
+            f"buffer {name!r}: one value for all examples is wanted, not one each; "
+            f"switch the module to eval() inside vmap"
+        )
+    return np.asarray(value)

@@ -1,0 +1,64 @@
+"""The stored table of what can be differentiated is what the registry says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd
+from autograd import support
+
+STORED = Path(autograd.__file__).with_name("SUPPORT.md")
+
+
+def run(*args):
+    # in a process of its own: other tests register operations, too
+    return subprocess.run(
+        [sys.executable, "-m", "autograd.support", *args],
+        cwd=STORED.parents[1], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_stored_table_is_the_registrys():
+    """If this fails: ``python -m autograd.support > autograd/SUPPORT.md``."""
+    answer = run("--check", str(STORED))
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_check_finds_a_change(tmp_path):
+    table = run().stdout
+    changed = tmp_path / "SUPPORT.md"
+    changed.write_text(table.replace("| `np.tanh` ", "| `np.tan_h` "))
+    answer = run("--check", str(changed))
+    assert answer.returncode == 1
+    assert "-| `np.tan_h` " in answer.stdout and "+| `np.tanh` " in answer.stdout
+    assert run("--check", str(tmp_path / "absent")).returncode == 1
+    changed.write_text(table)
+    assert run("--check", str(changed)).returncode == 0
+
+
+def test_two_hundred_functions_of_numpy_are_differentiable():
+    assert support.differentiable(support.rows()) >= 200
+    count = int(re.search(r"(\d+) functions of NumPy", STORED.read_text())[1])
+    assert count >= 200
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(np.tanh, "np.tanh"), (np.abs, "np.absolute"), (np.linalg.inv, "np.linalg.inv")],
+)
+def test_functions_have_numpys_names(function, name):
+    assert support.numpy_names(function, support.public_names())[0] == name
+
+
+def test_rows_say_kind_modes_and_kinks():
+    table = {row[1]: row for row in support.rows()}
+    assert table["np.tanh"][::3] == ("elementwise", "reverse, forward")
+    assert table["np.argsort"][::3] == ("constant", "")
+    assert table["np.sort"][0] == "composition" and "equal" in table["np.sort"][4]
+    assert table["np.put"][0] == "refused"
+    assert "x[index]" in table and "autograd.relu" in table
+    assert all(row[0] in support.KINDS for row in table.values())

@@ -22,13 +22,13 @@ class Node:
     """One value of the graph and how it came about: ``value = primitive(*inputs, **options)``.
 
     serial   counts up, so that inputs always have smaller serials than what is made of them
-    level    of the transformation that recorded it
     name     set only where somebody named it
+
+    All nodes of a graph are of one level, that of the transformation recording it; values of
+    other levels take part as constants.
     """
 
-    __slots__ = (
-        "primitive", "inputs", "options", "value", "serial", "level", "name"
-    )  # fmt: skip
+    __slots__ = ("primitive", "inputs", "options", "value", "serial", "name")
 
 
 class Leaf(Node):
@@ -41,9 +41,9 @@ class Leaf(Node):
 
     __slots__ = ("cell", "version")
 
-    def __init__(self, value, level, name=None, cell=None, version=None):
+    def __init__(self, value, name=None, cell=None, version=None):
         self.primitive, self.inputs, self.options = None, (), None
-        self.value, self.level, self.name = value, level, name
+        self.value, self.name = value, name
         self.serial = next(serials)
         self.cell = Cell() if cell is None else cell
         self.version = Version() if version is None else version

@@ -132,16 +132,19 @@ class Primitive:
 
         Python floats stay Python floats, so that they stay weakly typed (NEP 50).
         """
-        numbers = self.kind == "elementwise"
         for value in values:
-            if type(value) is np.ndarray:
-                numbers = False
-            elif type(value) is not float and type(value) is not int:
-                if isinstance(value, Wrapper):
-                    return self.apply(values, options)
-                numbers = False
-        if numbers:
-            return self.on_floats(values, options)
+            if isinstance(value, Wrapper):
+                return self.apply(values, options)
+        return self.evaluate_plain(values, options)
+
+    def evaluate_plain(self, values, options):
+        """The same where no value is a wrapper."""
+        if self.kind == "elementwise":
+            for value in values:
+                if type(value) is not float and type(value) is not int:
+                    break
+            else:
+                return self.on_floats(values, options)
         return self.forward(*values, **options)
 
     def on_floats(self, values, options):

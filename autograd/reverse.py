@@ -103,17 +103,20 @@ def pulled(node, g, on_path=None, lift=None):
 
     The cotangent is None where the derivative is zero everywhere.
     """
-    inputs, pulls, options = node.inputs, node.primitive.pulls, node.options or {}
+    primitive, options = node.primitive, node.options or {}
     if lift is None:
         y = node.value
-        args = [i.value if isinstance(i, Node) else i for i in inputs]
-        if node.primitive.kind != "elementwise":  # such rules speak of shapes and dtypes
-            args = [np.float64(x) if type(x) is float else x for x in args]
+        args = []
+        for source in node.inputs:
+            x = source.value if isinstance(source, Node) else source
+            if type(x) is float and primitive.kind != "elementwise":
+                x = np.float64(x)  # such rules speak of shapes and dtypes
+            args.append(x)
     else:
         y = lift(node)
-        args = [lift(i) if isinstance(i, Node) else i for i in inputs]
+        args = [lift(i) if isinstance(i, Node) else i for i in node.inputs]
     found = []
-    for source, pull in zip(inputs, pulls):  # noqa: B905 - pulls may be endless
+    for source, pull in zip(node.inputs, primitive.pulls):  # noqa: B905 - pulls may be endless
         if pull is None or not isinstance(source, Node):
             continue
         if on_path is None or source in on_path:
@@ -145,7 +148,10 @@ def shares_memory(c, g, node):
     """Whether a leaf's cotangent, an array, must be copied: a gradient shares memory with none."""
     if c.base is not None or c is g or c is node.value:
         return True
-    return any(c is (i.value if isinstance(i, Node) else i) for i in node.inputs)
+    for source in node.inputs:
+        if c is (source.value if isinstance(source, Node) else source):
+            return True
+    return False
 
 
 def collect(cotangents, source, part):
@@ -159,17 +165,18 @@ def collect(cotangents, source, part):
 
 def fit(c, value):
     """The cotangent `c` in the shape of the `value` it belongs to: undoes broadcasting."""
-    shape, wanted = np.shape(c), np.shape(value)
+    shape = c.shape if isinstance(c, np.ndarray) else np.shape(c)
+    wanted = value.shape if isinstance(value, np.ndarray) else np.shape(value)
     if shape != wanted:
         extra = len(shape) - len(wanted)
         if extra > 0:
-            c = np.sum(c, axis=tuple(range(extra)))
+            c = np.add.reduce(c, axis=0 if extra == 1 else tuple(range(extra)))
         stretched = tuple(
             i for i, n in enumerate(wanted) if n == 1 and extra + i >= 0 and shape[extra + i] != 1
         )
         if stretched:
-            c = np.sum(c, axis=stretched, keepdims=True)
-        if np.shape(c) != wanted:
+            c = np.add.reduce(c, axis=stretched, keepdims=True)
+        if extra < 0 or np.shape(c) != wanted:
             c = np.broadcast_to(c, wanted)
     if type(value) is float and not isinstance(c, Wrapper):
         return float(c)
@@ -195,22 +202,34 @@ def finish(node, c, seeds):
 
 
 def seed_for(value, seed, what):
-    """The cotangent to start from; ones for a single element."""
-    shape = np.shape(value)
+    """The cotangent to start from, checked; ones for a single element.
+
+    `what` says, when called, what the value is: only an error needs it.
+    """
     if seed is None:
-        if int(np.prod(shape, dtype=int)) != 1:
+        if type(value) is float:
+            return 1.0
+        if value.size != 1:
             raise ValueError(
-                f"{what} has {shape} elements, not one: reduce it (np.sum, np.mean) before "
-                f"backward(), or pass a seed of its shape"
+                f"{what()} has {value.size} elements, not one: reduce it (np.sum, "
+                f"np.mean), or pass a seed of its shape"
             )
-        return 1.0 if type(value) is float else np.ones_like(value)
+        return type(value)(1) if isinstance(value, np.generic) else np.ones_like(value)
+    shape = np.shape(value)
     if np.shape(seed) != shape:
-        raise ValueError(f"the seed has shape {np.shape(seed)}, but {what} has {shape}")
-    if type(value) is float:
-        return float(seed) if not isinstance(seed, Wrapper) else seed
-    if isinstance(seed, Wrapper) or getattr(seed, "dtype", None) == value.dtype:
+        raise ValueError(f"the seed has shape {np.shape(seed)}, but {what()} has {shape}")
+    if isinstance(seed, Wrapper) or getattr(seed, "dtype", None) == getattr(value, "dtype", 0):
         return seed
+    if type(value) is float:
+        return float(seed)
     return seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
+
+
+def describe(node):
+    """How an error message calls a node."""
+    name = f" {node.name!r}" if getattr(node, "name", None) else ""
+    what = "input" if node.primitive is None else f"result of {node.primitive.name}"
+    return f"the {what}{name}"
 
 
 # --- arrays written since they were recorded --------------------------------------------------

@@ -14,6 +14,7 @@ from . import graph, reverse
 from .duck import BINARY, Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .primitive import Wrapper, plain, registry
+from .reverse import describe
 from .rules.indexing import getitem, pick, setitem
 from .watched import Watched, watched
 
@@ -35,31 +36,28 @@ class Tensor(Duck):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("node", "__weakref__")
+    __slots__ = ("node", "level", "__weakref__")
 
     def __init__(self, data, name=None):
         version = data.version if isinstance(data, Watched) else None
-        self.node = Leaf(payload(data, name or "Tensor"), BASE, name, version=version)
+        self.node = Leaf(payload(data, name or "Tensor"), name, version=version)
+        self.level = BASE
 
     def __init_subclass__(cls):
         raise TypeError("Tensor is final: write functions, or a nn.Module that holds Tensors")
 
     # --- recording ---
 
-    @property
-    def level(self):
-        """The transformation this belongs to: 0 for Tensors a user makes, -1 for constants."""
-        return self.node.level
-
     def bind(self, primitive, args, options):
         """Apply `primitive`, this Tensor being the highest of `args`; record what it did."""
-        level = self.node.level
+        level = self.level
         if len(args) == 1:
             inputs = (self.node,)
-            value = primitive.evaluate((self.node.value,), options)
+            values = (self.node.value,)
         else:
             inputs, values = self._peel(args, level)
-            value = primitive.evaluate(values, options)
+        evaluate = primitive.evaluate if level > BASE else primitive.evaluate_plain
+        value = evaluate(values, options)
         if type(value) is np.ndarray and value.dtype.kind not in "fb":
             raise TypeError(
                 f"{primitive.name}: the result is an array of {value.dtype}; only floating-point "
@@ -67,10 +65,10 @@ class Tensor(Duck):
             )
         if level == CONSTANT or not graph.recording(level):
             return _constants(value, primitive.outputs)
-        node = record(primitive, inputs, options or None, value, level)
+        node = record(primitive, inputs, options or None, value)
         if not primitive.outputs:
-            return handle(node)
-        parts = [handle(record(pick, (node,), {"index": i}, v, level)) for i, v in enumerate(value)]
+            return handle(node, level)
+        parts = [handle(record(pick, (node,), {"index": i}, v), level) for i, v in enumerate(value)]
         return like_tuple(value, parts)
 
     def _peel(self, args, level):
@@ -79,11 +77,11 @@ class Tensor(Duck):
         for arg in args:
             source = arg
             if type(arg) is Tensor:
-                node = arg.node
-                if node.level == CONSTANT:
-                    source = arg = node.value
-                elif node.level == level:
-                    source, arg = node, node.value
+                if arg.level == level:
+                    source = arg.node
+                    arg = source.value
+                elif arg.level == CONSTANT:
+                    source = arg = arg.node.value
             elif type(arg) in (list, tuple):
                 source = arg = np.asarray(arg)
             inputs.append(source)
@@ -125,7 +123,7 @@ class Tensor(Duck):
         if isinstance(data, np.ndarray) and _same_memory(data, node.value):
             node.version.bump()  # `t.data -= step` wrote into the same array
         else:
-            self.node = Leaf(data, node.level, node.name, node.cell)
+            self.node = Leaf(data, node.name, node.cell)
 
     @property
     def grad(self):
@@ -158,7 +156,7 @@ class Tensor(Duck):
     @property
     def requires_grad(self):
         """Whether this is a variable; set it False to freeze an input, True to thaw it."""
-        return self.node.level != CONSTANT
+        return self.level != CONSTANT
 
     @requires_grad.setter
     def requires_grad(self, flag):
@@ -166,8 +164,9 @@ class Tensor(Duck):
         if node.primitive is not None:
             raise TypeError(f"{describe(node)} is a result: use .detach() to cut its history")
         if bool(flag) != self.requires_grad:
-            level = BASE if flag else CONSTANT
-            self.node = Leaf(node.value, level, node.name, node.cell, node.version)
+            # a new leaf: graphs recorded before keep the old one, and still reach the cell
+            self.node = Leaf(node.value, node.name, node.cell, node.version)
+            self.level = BASE if flag else CONSTANT
 
     def backward(self, seed=None):
         """Add d(self)/d(input) to the `.grad` of every input Tensor this was made from.
@@ -178,14 +177,20 @@ class Tensor(Duck):
         history.  May be called any number of times on one graph: gradients add up.
         """
         node = self.node
-        if node.level != BASE:
+        if self.level != BASE:
             raise ValueError(
                 "backward() needs a result made from variables, and this Tensor has none in its "
                 "history: use Tensor(data) for inputs, and no .detach() or no_grad() on the way"
-                if node.level == CONSTANT
+                if self.level == CONSTANT
                 else "backward() inside grad() and the like: return the value instead"
             )
-        reverse.backward(node, reverse.seed_for(node.value, seed, describe(node)))
+        reverse.backward(node, reverse.seed_for(node.value, seed, lambda: describe(node)))
+
+    @property
+    def shape(self):
+        """Lengths of the axes."""
+        value = self.node.value
+        return value.shape if type(value) is np.ndarray else np.shape(self.plain())
 
     def detach(self):
         """The same value (sharing memory) as a constant: gradients do not flow through it."""
@@ -205,7 +210,7 @@ class Tensor(Duck):
         """
         node = self.node
         index = plain(index)
-        if node.primitive is None and not graph.recording(node.level):
+        if node.primitive is None and not graph.recording(self.level):
             value = node.value
             if type(value) is float:
                 raise IndexError(f"{describe(node)} is a single number: set .data instead")
@@ -213,7 +218,8 @@ class Tensor(Duck):
             node.version.bump()
             return
         name = self.name
-        self.node = setitem(self, new, index=index).node
+        written = setitem(self, new, index=index)
+        self.node, self.level = written.node, written.level
         self.node.name = name
 
     def __bool__(self):
@@ -226,12 +232,12 @@ class Tensor(Duck):
         return bool(value)
 
     def __float__(self):
-        if self.node.level == CONSTANT:
+        if self.level == CONSTANT:
             return float(self.node.value)
         return super().__float__()
 
     def __array__(self, dtype=None, copy=None):
-        if self.node.level == CONSTANT:
+        if self.level == CONSTANT:
             return np.array(self.node.value, dtype, copy=copy)
         return super().__array__()
 
@@ -261,24 +267,24 @@ def _restore(value, name, requires_grad, grad):
 # --- nodes and handles ------------------------------------------------------------------------
 
 
-def record(primitive, inputs, options, value, level):
+def record(primitive, inputs, options, value):
     """A new node of the graph."""
     node = _new(Node)
     node.primitive, node.inputs, node.options = primitive, inputs, options
-    node.value, node.serial, node.level = value, next(serials), level
+    node.value, node.serial = value, next(serials)
     return node
 
 
-def handle(node):
+def handle(node, level):
     """A Tensor for a node."""
     tensor = _new(Tensor)
-    tensor.node = node
+    tensor.node, tensor.level = node, level
     return tensor
 
 
 def variable(value, level):
     """A new input at `level`; its value may be a wrapper of a lower level."""
-    return handle(Leaf(value, level))
+    return handle(Leaf(value), level)
 
 
 def stop_gradient(x):
@@ -294,13 +300,13 @@ def stop_gradient(x):
     if isinstance(node.value, Wrapper):
         return stop_gradient(node.value)
     version = node.version if node.primitive is None else None
-    return handle(Leaf(node.value, CONSTANT, getattr(node, "name", None), version=version))
+    return handle(Leaf(node.value, getattr(node, "name", None), version=version), CONSTANT)
 
 
 def _constants(value, several):
     if several:
         return like_tuple(value, [_constants(v, False) for v in value])
-    return value if isinstance(value, Wrapper) else handle(Leaf(value, CONSTANT))
+    return value if isinstance(value, Wrapper) else handle(Leaf(value), CONSTANT)
 
 
 def like_tuple(example, parts):
@@ -315,13 +321,6 @@ def _brief(x):
 
 def _same_memory(a, b):
     return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
-
-
-def describe(node):
-    """How an error message calls a node."""
-    name = getattr(node, "name", None)
-    what = "input" if node.primitive is None else f"result of {node.primitive.name}"
-    return f"{what} {name!r}" if name else f"the {what} of shape {np.shape(node.value)}"
 
 
 def payload(data, name):
@@ -371,11 +370,11 @@ def _fast(name, compute, reflected=False):
 
     def method(a, b):
         x = a.node
-        level = x.level
+        level = a.level
         if type(b) is Tensor:
-            y = b.node
-            if y.level != level:
+            if b.level != level:
                 return slow(a, b)
+            y = b.node
             v = y.value
         elif type(b) is float or type(b) is int:
             v = y = b
@@ -400,9 +399,9 @@ def _fast(name, compute, reflected=False):
         node.options = None
         node.value = v
         node.serial = next(serials)
-        node.level = level
         tensor = _new(Tensor)
         tensor.node = node
+        tensor.level = level
         return tensor
 
     return method
@@ -414,7 +413,7 @@ def _fast_inplace(name):
 
     def method(a, b):
         node = a.node
-        if node.primitive is None and not graph.recording(node.level) and node.level != CONSTANT:
+        if node.primitive is None and a.level != CONSTANT and not graph.recording(a.level):
             a.data = getattr(operator, f"i{name}")(a.data, plain(b))
             return a
         return slow(a, b)

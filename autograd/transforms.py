@@ -14,7 +14,8 @@ import numpy as np
 from . import reverse
 from .graph import CONSTANT, levels
 from .primitive import Wrapper
-from .tensor import Tensor, describe, handle, payload, variable
+from .reverse import describe
+from .tensor import Tensor, handle, payload, variable
 from .tree import flatten, paths
 
 
@@ -93,10 +94,9 @@ def vjp(f, *primals):
                 f"vjp: {_called(f)} returned {len(run.values)} arrays, the cotangent has "
                 f"{len(seeds)}: give it the structure of the result"
             )
-        what = f"the result of {_called(f)}"
         return run.pull(
             [
-                reverse.seed_for(value, seed, what)
+                reverse.seed_for(value, seed, lambda: f"the result of {_called(f)}")
                 for value, seed in zip(run.values, seeds, strict=True)
             ]
         )
@@ -199,8 +199,11 @@ def gradients(y, xs, seed=None, record=False):
                 f"gradients: y and xs must be Tensors with a history or declared as inputs, "
                 f"this is a {'constant ' * isinstance(x, Tensor)}{type(x).__name__}"
             )
-    seed = reverse.seed_for(y.node.value, seed, describe(y.node))
-    found = reverse.gradients(y.node, seed, [x.node for x in leaves], handle if record else None)
+    if any(x.level != y.level for x in leaves):
+        raise ValueError("gradients: y and xs must be of one recording, not inside and outside grad")
+    seed = reverse.seed_for(y.node.value, seed, lambda: describe(y.node))
+    lift = (lambda node: handle(node, y.level)) if record else None
+    found = reverse.gradients(y.node, seed, [x.node for x in leaves], lift)
     if record:
         found = [g if isinstance(g, Wrapper) else Tensor(g).detach() for g in found]
     return rebuild(found)
@@ -234,7 +237,7 @@ class _Run:
         self.result = f(*args, **kwargs)
         outputs, self.rebuild_result = flatten(self.result)
         self.nodes = [
-            x.node if isinstance(x, Tensor) and x.node.level == level else None for x in outputs
+            x.node if isinstance(x, Tensor) and x.level == level else None for x in outputs
         ]
         self.values = [
             x if node is None else node.value for x, node in zip(outputs, self.nodes, strict=True)
@@ -263,7 +266,7 @@ def _chosen(f, argnums, args):
 
 
 def _primal(leaf):
-    if isinstance(leaf, Tensor) and leaf.node.level == CONSTANT:
+    if isinstance(leaf, Tensor) and leaf.level == CONSTANT:
         return leaf.node.value
     return leaf if isinstance(leaf, Wrapper) else payload(leaf, "value")
 

@@ -7,7 +7,8 @@ composed form.  Shapes: N examples, C classes or features.
 
 import numpy as np
 
-from autograd import elementwise, general, softmax
+import autograd
+from autograd import elementwise, general, log_softmax
 from autograd.rules.random import bernoulli
 
 
@@ -127,38 +128,22 @@ def dropout(x, p=0.5, generator=None):
     return _dropout(x, mask, 1 / (1 - p) if p < 1 else 0.0)
 
 
-def _cross_entropy(logits, labels, mean):
-    n = logits.shape[0]
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(n), labels]
-    return losses.sum() / n if mean else losses
+def _label_scores(x, labels, mean):
+    picked = x[np.arange(x.shape[0]), labels]
+    return np.add.reduce(picked) / -x.shape[0] if mean else -picked
 
 
-def _one_hot(labels, logits):
-    return labels[:, None] == np.arange(logits.shape[1])
+def _label_scores_pull(g, y, x, labels, mean):
+    one_hot = labels[:, None] == np.arange(x.shape[1])
+    return one_hot * (-g / x.shape[0] if mean else -g[:, None])
 
 
-_softmax_cross_entropy = general(
-    _cross_entropy,
-    (
-        lambda g, y, logits, labels, mean: (
-            (softmax(logits, axis=1) - _one_hot(labels, logits))
-            * (g / logits.shape[0] if mean else g[:, None])
-        ),
-        None,
-    ),
-    (
-        lambda g, y, logits, labels, mean: _reduced(
-            np.sum((softmax(logits, axis=1) - _one_hot(labels, logits)) * g, axis=1), mean
-        ),
-        None,
-    ),
-    name="cross_entropy",
+nll = autograd.linear(
+    _label_scores,
+    _label_scores_pull,
+    name="nll",
+    doc="The negative log-probabilities of the labels, (N, C) to (N,), or their mean.",
 )
-
-
-def _reduced(losses, mean):
-    return np.sum(losses) / losses.shape[0] if mean else losses
 
 
 def cross_entropy(logits, labels, reduction="mean"):
@@ -174,7 +159,7 @@ def cross_entropy(logits, labels, reduction="mean"):
     range.
     """
     labels = np.asarray(labels)
-    shape = np.shape(logits)
+    shape = logits.shape if hasattr(logits, "shape") else np.shape(logits)
     if len(shape) != 2 or labels.shape != shape[:1]:
         raise ValueError(
             f"cross_entropy: logits (N, C) and N labels wanted, got logits of shape {shape} and "
@@ -187,12 +172,12 @@ def cross_entropy(logits, labels, reduction="mean"):
                 f"{labels.dtype} with fractions or no numbers at all"
             )
         labels = labels.astype(int)
-    if labels.size and (labels.min() < 0 or labels.max() >= shape[1]):
+    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= shape[1]):
         wrong = labels[(labels < 0) | (labels >= shape[1])][0]
         raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
-    losses = _softmax_cross_entropy(logits, labels, mean=reduction == "mean")
+    losses = nll(log_softmax(logits, axis=1), labels=labels, mean=reduction == "mean")
     return np.sum(losses) if reduction == "sum" else losses

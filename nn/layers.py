@@ -36,13 +36,13 @@ class Linear(Module):
 
     def forward(self, x):
         """Raises ValueError unless the last axis of x has in_features elements."""
-        shape = np.shape(x)
-        if len(shape) == 0 or shape[-1] != self.in_features:
+        try:
+            return F.linear(x, self.weight, self.bias)
+        except ValueError as error:  # the product of the matrices fails: say it in our terms
             raise ValueError(
                 f"Linear({self.in_features}, {self.out_features}): the last axis of x must have "
-                f"{self.in_features} elements, x has shape {shape}"
-            )
-        return F.linear(x, self.weight, self.bias)
+                f"{self.in_features} elements, x has shape {np.shape(x)}"
+            ) from error
 
     def extra_repr(self):
         """Sizes."""

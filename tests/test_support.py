@@ -40,6 +40,19 @@ def test_check_finds_a_change(tmp_path):
     assert run("--check", str(changed)).returncode == 0
 
 
+def test_another_numpy_may_have_other_functions():
+    table = support.markdown()
+    older = table.replace(support.numpy_version(), "NumPy 1.99")
+    tanh = "| `np.tanh` |  | reverse, forward |  |"
+    assert tanh in older
+    assert not support.difference(older.replace(tanh, "| `np.gone` |  | reverse |  |"), table)
+    assert not support.difference(
+        older.replace(tanh, tanh.replace("|  |", "| `np.th` |", 1)), table
+    )
+    changed = older.replace(tanh, "| `np.tanh` |  | reverse, forward | 0: one |")
+    assert support.difference(changed, table)[-1] == "+| `np.tanh` | reverse, forward |  |"
+
+
 def test_two_hundred_functions_of_numpy_are_differentiable():
     assert support.differentiable(support.rows()) >= 200
     count = int(re.search(r"(\d+) functions of NumPy", STORED.read_text())[1])

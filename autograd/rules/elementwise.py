@@ -30,7 +30,7 @@ from .indexing import setitem
 LN2, LN10 = math.log(2), math.log(10)  # Python floats: a np.float64 would turn float32 to float64
 
 
-def _finite_divisor(y):
+def _zero_to_inf(y):
     """`y`, and inf where it is 0: what is divided by it is then 0 in every derivative."""
     return np.where(y == 0, math.inf, y)
 
@@ -67,8 +67,8 @@ elementwise(np.square, lambda g, y, x: g * (2 * x), scalar=lambda x: x * x)
 elementwise(np.reciprocal, lambda g, y, x: -g * y * y, scalar=lambda x: 1 / x)
 elementwise(
     np.hypot,
-    lambda g, y, a, b: g * (a / _finite_divisor(y)),
-    lambda g, y, a, b: g * (b / _finite_divisor(y)),
+    lambda g, y, a, b: g * (a / _zero_to_inf(y)),
+    lambda g, y, a, b: g * (b / _zero_to_inf(y)),
     scalar=math.hypot, kinks="0 at the origin",
 )  # fmt: skip
 elementwise(
@@ -137,7 +137,8 @@ def _power_by_exponent(y, a, b):
     if isinstance(a, (int, float)):
         return -y * (b < 0)  # -inf for b < 0, where y is inf
     logarithm = np.log(np.where(a > 0, a, 1.0))
-    return np.where(a < 0, math.nan, np.where((a == 0) & (b < 0), -y, y * logarithm))
+    logarithm = np.where((a == 0) & (b < 0), -1.0, logarithm)  # y is inf there
+    return np.where(a < 0, math.nan, y * logarithm)
 
 
 elementwise(
@@ -171,19 +172,26 @@ elementwise(np.log10, lambda g, y, x: g / (LN10 * x), scalar=math.log10)
 elementwise(np.log1p, lambda g, y, x: g / (1 + x), scalar=math.log1p)
 
 
-def _share(a, b, scale=1):
-    """e^a/(e^a + e^b), or with `scale` log 2 the same of 2^a; exactly, and 1/2 for equal infs."""
-    same = np.isinf(a) & (a == b)
-    return sigmoid(scale * (np.where(same, 0.0, a) - np.where(same, 0.0, b)))
+def _gap(a, b):
+    with np.errstate(invalid="ignore"):
+        return np.where(np.equal(a, b), 0.0, np.subtract(a, b))
 
 
+gap = elementwise(
+    _gap, lambda g, y, a, b: g, lambda g, y, a, b: -g,
+    name="gap", doc="a - b, and 0 also for equal infinities.",
+)  # fmt: skip
+
+# e^a/(e^a + e^b) is σ(a - b), exactly; from y, as e^(a - y), it would lose the digits of a large y
 elementwise(
-    np.logaddexp, lambda g, y, a, b: g * _share(a, b), lambda g, y, a, b: g * _share(b, a),
+    np.logaddexp,
+    lambda g, y, a, b: g * sigmoid(gap(a, b)), lambda g, y, a, b: g * sigmoid(gap(b, a)),
     kinks="halves for equal infinities",
 )  # fmt: skip
 elementwise(
     np.logaddexp2,
-    lambda g, y, a, b: g * _share(a, b, LN2), lambda g, y, a, b: g * _share(b, a, LN2),
+    lambda g, y, a, b: g * sigmoid(LN2 * gap(a, b)),
+    lambda g, y, a, b: g * sigmoid(LN2 * gap(b, a)),
     kinks="halves for equal infinities",
 )  # fmt: skip
 
@@ -209,7 +217,7 @@ elementwise(
 
 def _over_square(x, a, b):
     """x/(a² + b²) without overflow; 0 at the origin."""
-    radius = _finite_divisor(np.hypot(a, b))
+    radius = _zero_to_inf(np.hypot(a, b))
     return x / radius / radius
 
 
@@ -264,11 +272,16 @@ elementwise(np.i0, lambda g, y, x: g * i0_slope(x, order=1))
 
 # --- steps: the derivative is zero wherever there is one ------------------------------------------
 
-elementwise(np.floor, None, scalar=lambda x: float(math.floor(x)), kinks="0 at the steps")
-elementwise(np.ceil, None, scalar=lambda x: float(math.ceil(x)), kinks="0 at the steps")
-elementwise(np.trunc, None, scalar=lambda x: float(math.trunc(x)), kinks="0 at the steps")
-elementwise(np.rint, None, scalar=lambda x: float(round(x)), kinks="0 at the steps")
-elementwise(np.fix, None, forward=np.trunc, kinks="0 at the steps")
+
+def _signed(rounded):
+    return lambda x: math.copysign(rounded(x), x)  # -0.5 to -0.0, as NumPy does
+
+
+elementwise(np.floor, None, scalar=_signed(math.floor), kinks="0 at the steps")
+elementwise(np.ceil, None, scalar=_signed(math.ceil), kinks="0 at the steps")
+elementwise(np.trunc, None, scalar=_signed(math.trunc), kinks="0 at the steps")
+elementwise(np.rint, None, scalar=_signed(round), kinks="0 at the steps")
+elementwise(np.fix, None, forward=np.trunc, scalar=_signed(math.trunc), kinks="0 at the steps")
 elementwise(np.round, None, kinks="0 at the steps")
 elementwise(np.around, None, kinks="0 at the steps")
 elementwise(np.sign, None, scalar=lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x, kinks="0 at 0")

@@ -14,8 +14,8 @@ repeated eigenvalues  (and singular values) have vectors that turn arbitrarily: 
                       nearly equal ones it is ill-conditioned; gradients of the values are right
 """
 
-import functools
 import math
+import operator
 import string
 import warnings
 
@@ -182,25 +182,24 @@ def multi_dot(arrays):
         raise ValueError("multi_dot needs at least two arrays")
     sizes = [first[0] if len(first) > 1 else 1, *(s[0] for s in rest)]
     sizes.append(rest[-1][1] if len(rest[-1]) > 1 else 1)
+    count = len(arrays)
+    cost, split = {(i, i): 0 for i in range(count)}, {}
+    for length in range(1, count):
+        for i in range(count - length):
+            j = i + length
+            cost[i, j], split[i, j] = min(
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return _multiplied(arrays, split, 0, count - 1)
 
-    @functools.cache
-    def cheapest(i, j):
-        """Multiplications for arrays i to j, and where the last product splits them."""
-        if i == j:
-            return 0, None
-        ends = sizes[i] * sizes[j + 1]
-        return min(
-            (cheapest(i, k)[0] + cheapest(k + 1, j)[0] + ends * sizes[k + 1], k)
-            for k in range(i, j)
-        )
 
-    def product(i, j):
-        if i == j:
-            return arrays[i]
-        k = cheapest(i, j)[1]
-        return np.matmul(product(i, k), product(k + 1, j))
-
-    return product(0, len(arrays) - 1)
+def _multiplied(arrays, split, i, j):
+    """The product of the arrays i to j, the last multiplication after ``split[i, j]``."""
+    if i == j:
+        return arrays[i]
+    k = split[i, j]
+    return np.matmul(_multiplied(arrays, split, i, k), _multiplied(arrays, split, k + 1, j))
 
 
 # --- tensordot and einsum -----------------------------------------------------------------------
@@ -411,6 +410,7 @@ def tensorsolve(a, b, axes=None):
 @composition(np.linalg.matrix_power)
 def matrix_power(a, n):
     """aⁿ by repeated squaring."""
+    n = operator.index(n)
     if n == 0:  # the identity, without a derivative but recorded
         identity = np.where(np.eye(np.shape(a)[-1], dtype=bool), np.ones_like(a), 0)
         return np.where(np.zeros(np.shape(a), bool), a, identity)
@@ -454,9 +454,12 @@ def pinv(a, rcond=None, hermitian=False, **tolerance):
 @composition(np.linalg.lstsq, kinks=_pinv.kinks)
 def lstsq(a, b, rcond=None):
     """The least-squares solution, its squared residuals, the rank (plain) and singular values."""
+    if np.ndim(a) != 2:
+        raise ValueError(f"lstsq: a must be one matrix, its shape is {np.shape(a)}")
     m, n = np.shape(a)
     if rcond is None or rcond < 0:
-        rcond = np.finfo(np.result_type(a.dtype, b.dtype)).eps * (max(m, n) if rcond is None else 1)
+        dtype = np.result_type(*(getattr(x, "dtype", float) for x in (a, b)))
+        rcond = np.finfo(dtype).eps * (max(m, n) if rcond is None else 1)
     x = np.linalg.pinv(a, rcond=rcond) @ b
     rank = np.intc(np.linalg.matrix_rank(a, rtol=rcond))
     residuals = np.reshape((b - a @ x) ** 2, (m, -1)).sum(axis=0)
@@ -506,17 +509,25 @@ def _third_slope(g, y, a, h):
     return _column(_column(np.linalg.det(a))) * _t(inner)
 
 
-_second = (_third_slope, lambda g, y, a, h: cofactors_along(a, g))
+def _second_slope(g, y, a):
+    return cofactors_along(a, g)
+
+
+# All derivatives of det are symmetric, so their pulls are their pushes.
+_slopes = (_third_slope, lambda g, y, a, h: cofactors_along(a, g))
 cofactors_along = general(
     _cofactors_along,
-    _second,
-    _second,  # all derivatives of det are symmetric: the pulls are the pushes
+    _slopes,
+    _slopes,
     name="cofactors_along",
-    doc="The second derivative of det along h: that of the matrix of cofactors.",
+    doc="The derivative of the cofactors of a along h; works on n³ numbers for n rows.",
 )
-_first = lambda g, y, a: cofactors_along(a, g)  # noqa: E731 - a rule
 cofactors = general(
-    _cofactors, _first, _first, name="cofactors", doc="The matrix of cofactors, ∂ det(a) / ∂a."
+    _cofactors,
+    _second_slope,
+    _second_slope,
+    name="cofactors",
+    doc="The matrix of cofactors, the gradient of det(a).",
 )
 general(
     np.linalg.det,
@@ -703,6 +714,9 @@ _svd = general(
 )
 
 
+_SVDResult = type(np.linalg.svd(np.eye(1)))  # NumPy keeps it private
+
+
 @composition(np.linalg.svd, kinks=_SVD_KINKS)
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """Singular values and vectors, reduced; with hermitian=True of the lower triangle, mirrored."""
@@ -721,10 +735,7 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     if not compute_uv:
         return np.abs(w)
     u = np.take_along_axis(v, _row(order), axis=-1)
-    return SVDResult(u, np.abs(w), _t(u * _row(np.copysign(1, w))))
-
-
-SVDResult = type(np.linalg.svd(np.eye(1)))
+    return _SVDResult(u, np.abs(w), _t(u * _row(np.copysign(1, w))))
 
 
 @composition(np.linalg.svdvals, kinks=_SVD_KINKS)
@@ -824,5 +835,6 @@ def cond(x, p=None):
     """The condition number: how much solving with x may magnify a relative error."""
     if p in (None, 2, -2):
         s = np.linalg.svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a singular matrix: infinite
+            return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     return np.linalg.matrix_norm(x, ord=p) * np.linalg.matrix_norm(np.linalg.inv(x), ord=p)

@@ -38,8 +38,8 @@ def correlated(g, a, v, mode):
 
 bilinear(
     np.convolve,
-    lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), v, "valid"),
-    lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), a, "valid"),
+    lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), np.ravel(v), "valid"),
+    lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), np.ravel(a), "valid"),
 )
 bilinear(
     np.correlate,
@@ -275,7 +275,7 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov:
         raise TypeError("np.polyfit: full= and cov= on plain arrays only (tensor.data)")
     deg = operator.index(deg)
-    x, y = array(x), array(y)
+    x, y = array(x) + 0.0, array(y) + 0.0  # floats, as integers have no precision
     if deg < 0:
         raise ValueError(f"np.polyfit: the degree is 0 or more, not {deg}")
     if x.ndim != 1 or not x.size or y.ndim not in (1, 2) or y.shape[0] != x.shape[0]:

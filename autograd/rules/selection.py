@@ -194,14 +194,17 @@ def select(condlist, choicelist, default=0):
         raise ValueError(
             f"np.select: {len(condlist)} conditions for {len(choicelist)} choices, not as many"
         )
-    if not len(condlist):
-        raise ValueError("np.select: without a condition there is nothing to select")
     for i, condition in enumerate(condlist):
         condition = array(condition)
         if np.dtype(getattr(condition, "dtype", type(condition))).kind != "b":
             raise TypeError(f"np.select: condition {i} is not boolean; compare: x > 0, x != 0")
-    chosen = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+    choicelist = [array(choice) for choice in choicelist]
+    # np.where(c, 0.5, 0) would be float64 also where the other choices are float32
+    number = np.result_type(*choicelist, default).type
+    chosen, *choices = (
+        number(c) if isinstance(c, (float, int)) else c for c in (default, *reversed(choicelist))
+    )
+    for condition, choice in zip(reversed(condlist), choices, strict=True):
         chosen = np.where(condition, choice, chosen)
     return chosen
 

@@ -11,14 +11,14 @@ from functools import partial
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import composition, constant, linear
+from ..primitive import Wrapper, composition, constant, linear
 from .indexing import scatter
 
 # --- shapes -----------------------------------------------------------------------------------
 
 
 def _reshape_back(g, y, x, **_):
-    return g.reshape(x.shape)
+    return np.reshape(g, x.shape)
 
 
 def _ordered(function):
@@ -36,7 +36,7 @@ def _ordered(function):
 
 
 def _reshape_back_in_order(g, y, x, order="C", **_):
-    return g.reshape(x.shape, order=order)
+    return np.reshape(g, x.shape, order=order)
 
 
 linear(np.reshape, _reshape_back_in_order, forward=_ordered(np.reshape))
@@ -87,7 +87,6 @@ def resize(a, new_shape):
 
 
 constant(
-    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.ix_,
     np.nonzero, np.flatnonzero, np.argwhere, np.tril_indices_from, np.triu_indices_from,
     np.diag_indices_from,
 )  # fmt: skip
@@ -98,7 +97,7 @@ constant(
 
 def _transpose_pull(g, y, x, axes=None):
     if axes is None:
-        return g.T
+        return g if x.ndim < 2 else g.T
     n = len(axes)
     return np.transpose(g, sorted(range(n), key=[a % n for a in axes].__getitem__))
 
@@ -282,6 +281,18 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     return tuple(grids) if sparse else np.broadcast_arrays(*grids)
 
 
+@composition(np.ix_)
+def ix_(*args):
+    """One-dimensional arrays along an axis each, so that together they index a grid."""
+    n = len(args)
+    if any(np.ndim(a) != 1 for a in args):
+        raise ValueError("Cross index must be 1 dimensional")
+    args = [np.flatnonzero(a) if getattr(a, "dtype", None) == np.bool_ else a for a in args]
+    return tuple(
+        np.reshape(a, [-1 if i == axis else 1 for i in range(n)]) for axis, a in enumerate(args)
+    )
+
+
 # --- splitting and leaving out ----------------------------------------------------------------
 
 
@@ -391,6 +402,7 @@ def _insert(arr, values, *, obj, axis):
 
 
 def _insert_arguments(arr, obj, values, axis=None):
+    arr, values = (a if hasattr(a, "shape") else np.asarray(a) for a in (arr, values))
     return (arr, values), {"obj": obj, "axis": axis}
 
 
@@ -487,6 +499,9 @@ def pad(array, pad_width, mode="constant", **options):
             f"pad: mode {mode!r} has no derivative; use 'constant', 'edge', 'reflect', "
             f"'symmetric', 'wrap', 'linear_ramp', 'mean', 'median', 'maximum' or 'minimum'"
         )
+    for name, value in options.items():
+        if isinstance(value, Wrapper):
+            raise TypeError(f"pad: no derivative by {name!r}; pass its plain value (.data)")
     odd = options.get("reflect_type") == "odd"
     if mode in ("constant", "edge", "wrap") or (mode in ("reflect", "symmetric") and not odd):
         return _pad(array, pad_width=pad_width, mode=mode, **options)

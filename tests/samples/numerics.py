@@ -8,6 +8,7 @@ KNOTS = np.array([-1.0, -0.35, 0.1, 0.55, 1.0])
 COORDINATES = np.array([0.0, 0.4, 1.5, 1.9, 3.1])
 INSIDE = np.array([[-0.9, -0.1, 0.3], [0.8, -0.6, 0.4]])
 ANYWHERE = np.array([-2.0, -0.8, 0.2, 0.9, 1.7])
+ANGLES = np.array([0.3, 2.5, 6.5, 1.1, 1.9, 8.0])  # no step near half a turn
 
 
 def _cubed(x):
@@ -25,19 +26,21 @@ SAMPLES = [
     sample(np.correlate, real(4), real(3)),
     sample(np.convolve, fixed(np.array([0.5, 0.25])), real(3)).but(strict=False),
     sample(np.convolve, real(3), 0.5),
-    sample(np.unwrap, real(6)),
-    sample(np.unwrap, 4 * real(3, 4), axis=0),
-    sample(np.unwrap, 4 * real(3, 4), period=4),
-    sample(np.unwrap, real(5), 4.0 * 2).but(strict=False),
+    sample(np.convolve, real(3), 2),
+    sample(np.correlate, [1, 2], real(3)),
+    sample(np.unwrap, ANGLES),
+    sample(np.unwrap, ANGLES.reshape(3, 2), axis=0),
+    sample(np.unwrap, ANGLES.reshape(2, 3), period=4),
+    sample(np.unwrap, ANGLES, 5),
     # --- interpolation
     sample(np.interp, INSIDE, KNOTS, real(5)),
     sample(np.interp, ANYWHERE, KNOTS, real(5)),
     sample(np.interp, ANYWHERE, KNOTS, real(5), left=0.3, right=-0.4),
     sample(np.interp, 0.3, KNOTS, real(5)),
-    sample(np.interp, fixed(INSIDE), fixed(KNOTS), real(5)),
+    sample(np.interp, fixed(INSIDE), fixed(KNOTS), real(5)).but(strict=False),
     sample(np.interp, INSIDE, fixed(KNOTS), fixed(real(5))).but(strict=False),
     sample(np.interp, ANYWHERE, fixed([0.5]), real(1)).but(strict=False),
-    sample(np.interp, 3 * ANYWHERE, KNOTS, real(5), period=fixed(3.0)),
+    sample(np.interp, 2.9 * ANYWHERE, KNOTS, real(5), period=fixed(3.0)),
     sample(np.interp, fixed(ANYWHERE), fixed(KNOTS), real(5), period=fixed(1.3)).but(strict=False),
     sample(np.piecewise, real(5), fixed([ANYWHERE < 0, ANYWHERE > 1]), [np.sin, np.exp]),
     sample(np.piecewise, real(5), fixed([ANYWHERE < 0, ANYWHERE > 1]), [np.sin, 2, _cubed]),
@@ -85,6 +88,7 @@ SAMPLES = [
     sample(np.vander, real(3), 1),
     sample(np.vander, real(3), 0),
     sample(np.polyfit, KNOTS, real(5), 2),
+    sample(np.polyfit, [0, 1, 3], real(3), 1),
     sample(np.polyfit, fixed(KNOTS), real(5, 2), 1).but(strict=False),
     sample(np.polyfit, KNOTS, real(5), 1, w=positive(5)),
     sample(np.polyfit, fixed(KNOTS), real(5, 2), 1, w=positive(5)).but(strict=False),

@@ -1,0 +1,64 @@
+"""Samples of nn's fused operations and of random draws."""
+
+import numpy as np
+
+from autograd.rules.random import bernoulli, normal, uniform
+from nn.functional import batch_norm, cross_entropy, dropout, linear, nll
+
+from .make import fixed, integers, positive, real, sample
+
+
+def seeded():
+    """A fresh generator, the same for every call of a sample: every call draws the same."""
+    return np.random.default_rng(0)
+
+
+LABELS = integers(0, 3, 4)
+# like PyTorch's eps, but large enough to be seen at the tests' tolerances
+EPS = fixed(1e-2)
+
+SAMPLES = [
+    sample(linear, real(4), real(2, 4), real(2)),
+    sample(linear, real(4), real(2, 4), None),
+    sample(linear, real(3, 4), real(2, 4), real(2)),
+    sample(linear, real(3, 4), real(2, 4), None),
+    sample(linear, real(2, 3, 4), real(2, 4), real(2)),
+    sample(linear, real(2, 3, 4), real(2, 4), None),
+    sample(linear, real(2, 1, 2, 3), real(4, 3), real(4)),
+    sample(linear, fixed(real(3, 4)), real(2, 4), real(2)).but(strict=False),
+    sample(linear, real(3, 4), fixed(real(2, 4)), real(2)).but(strict=False),
+    sample(linear, real(3, 4), real(2, 4), fixed(real(2))).but(strict=False),
+    sample(linear, real(0, 4), real(2, 4), real(2)),
+    sample(batch_norm, real(5, 3), positive(3), real(3), axes=(0,), eps=EPS),
+    sample(batch_norm, real(4, 3, 2), positive(3, 1), real(3, 1), axes=(0, 2), eps=EPS),
+    sample(batch_norm, real(2, 3), real(3), real(3), axes=(0,), eps=EPS),
+    sample(batch_norm, fixed(real(5, 3)), positive(3), real(3), axes=(0,), eps=EPS).but(
+        strict=False
+    ),
+    sample(batch_norm, real(5, 3), fixed(positive(3)), fixed(real(3)), axes=(0,), eps=EPS).but(
+        strict=False
+    ),
+    sample(lambda x: dropout(x, 0.4, generator=seeded()), real(3, 5)).but(name="dropout"),
+    sample(lambda x: dropout(x, 1.0, generator=seeded()), real(3, 5)).but(name="dropout all"),
+    sample(lambda x: dropout(x, 0.0, generator=seeded()), real(3, 5)).but(name="dropout none"),
+    sample(lambda x: dropout(x, 0.4, generator=seeded()), 0.7).but(name="dropout of a number"),
+    sample(nll, real(4, 3), labels=LABELS, mean=True),
+    sample(nll, real(4, 3), labels=LABELS, mean=False),
+    sample(nll, real(0, 3), labels=LABELS[:0], mean=False),
+    sample(cross_entropy, real(4, 3), LABELS),
+    sample(cross_entropy, real(4, 3), LABELS, reduction="sum"),
+    sample(cross_entropy, real(4, 3), LABELS, reduction="none"),
+    sample(cross_entropy, 20 * real(4, 3), LABELS),
+    sample(cross_entropy, real(1, 1), integers(0, 1, 1)),
+    sample(lambda x: x * uniform(x, low=-1.0, high=2.0, generator=seeded()), real(3, 2)).but(
+        name="uniform", covers=(uniform,), strict=False
+    ),
+    sample(lambda x: x * normal(x, mean=1.0, std=2.0, generator=seeded()), real(3, 2)).but(
+        name="normal", covers=(normal,), strict=False
+    ),
+    sample(lambda x: x * bernoulli(x, p=0.5, generator=seeded()), real(3, 2)).but(
+        name="bernoulli", covers=(bernoulli,)
+    ),
+    sample(lambda x: uniform(x, generator=seeded()), real(4)).but(name="draw", strict=False),
+    sample(lambda x: normal(x, generator=seeded()), 0.3).but(name="draw a number", strict=False),
+]

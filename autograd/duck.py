@@ -164,7 +164,7 @@ class Duck(Wrapper):
         """The same elements in another shape: ``reshape(2, 3)`` or ``reshape((2, 3))``."""
         shape = shape[0] if len(shape) == 1 else shape
         options = {} if order == "C" else {"order": order}
-        return registry[np.reshape](self, shape=shape, **options)
+        return registry[np.reshape](self, shape, **options)
 
     def transpose(self, *axes):
         """Axes in another order: ``transpose(1, 0)``, ``transpose((1, 0))`` or all reversed."""

@@ -23,6 +23,7 @@ general       pull and push are written side by side
 
 import dis
 import inspect
+from functools import partial
 
 import numpy as np
 
@@ -68,7 +69,11 @@ class Primitive:
     forward     computes the value from plain arrays
     pulls       one rule per array argument; None where the derivative is zero everywhere
     pushes      likewise; for ``kind == "linear"`` unused, the operation pushes itself
-    arity       number of array arguments; None for any number (then ``pulls(i)`` builds rules)
+    arity       number of array arguments; None for any number: then ``pulls`` is one rule for
+                all, ``(wanted, g, y, *arrays, **options)``, answering with the list of the
+                cotangents of the arguments numbered in `wanted`, and ``pushes`` is one rule
+                ``(i, g, y, *arrays, **options)`` for the push of argument i
+    reads       positions of the values that pulls read, where a rule cannot tell (see `reads`)
     scalar      the same function on Python floats, for speed (``math.tanh`` for ``np.tanh``)
     drop        options that make a linear operation affine: left out when pushing
     kinks       the value chosen where the derivative does not exist, in words
@@ -77,14 +82,14 @@ class Primitive:
 
     def __init__(
         self, forward, kind, pulls, pushes, *, function=None, name=None, arity=1, scalar=None,
-        drop=(), kinks="", outputs=False, bind=None, doc=None,
+        drop=(), kinks="", outputs=False, bind=None, reads=None, doc=None,
     ):  # fmt: skip
         self.forward, self.kind, self.pulls, self.pushes = forward, kind, pulls, pushes
         self.function = function if function is not None else forward
         self.name = self.__name__ = name or self.function.__name__
         self.arity, self.scalar, self.drop = arity, scalar, drop
         self.kinks, self.outputs, self._bind = kinks, outputs, bind
-        self._names, self._reads = None, {}
+        self._names, self._declared, self._reads = None, reads, {}
         self.__doc__ = doc or forward.__doc__
 
     def __repr__(self):
@@ -100,16 +105,11 @@ class Primitive:
         """Apply to array arguments by position: the highest wrapper among them decides how."""
         top = highest(args)
         if top is None:
-            return self.forward(*args, **options)
+            return self.evaluate_plain(args, options)
         return top.bind(self, args, options)
 
     def canonical(self, args, options):
         """Array arguments by position, everything else by name."""
-        if options.pop("out", None) is not None:
-            raise TypeError(
-                f"{self.name}: out= writes into an array in place, which cannot be recorded; "
-                f"use the returned value (for `a += t` write `a = a + t`)"
-            )
         arity = self.arity
         if arity is not None and len(args) != arity:
             if self._names is None:
@@ -119,6 +119,7 @@ class Primitive:
                 raise TypeError(f"{self.name}() takes at most {len(names)} arguments")
             options = dict(zip(names[arity:], args[arity:], strict=False)) | options
             args = [*args[:arity], *(options.pop(n, None) for n in names[len(args) : arity])]
+        no_out(self.name, options)
         for name, value in options.items():
             if isinstance(value, Wrapper):
                 raise TypeError(
@@ -154,7 +155,8 @@ class Primitive:
                 return self.scalar(*values, **options)
             except (ArithmeticError, ValueError):  # 1/0 is inf, log(-1) nan: NumPy knows
                 pass
-        return float(self.forward(*map(np.float64, values), **options))
+        values = [np.float64(v) if type(v) is float else v for v in values]
+        return float(self.forward(*values, **options))
 
     def push(self, tangents, y, args, options):
         """The tangent of the result; ``tangents[i]`` is None where argument i stands still."""
@@ -166,18 +168,25 @@ class Primitive:
             return self.apply(moved, options)
         total = None
         for i, t in enumerate(tangents):
-            rule = None if t is None else self.pushes[i]
+            if t is None:
+                continue
+            rule = self.pushes[i] if self.arity is not None else partial(self.pushes, i)
             if rule is not None:
                 part = rule(t, y, *args, **options)
                 total = part if total is None else total + part
         return total
 
     def reads(self, i):
-        """What the pull of argument i reads: names of the result ("y") and argument numbers.
+        """Positions of the values the pull of argument i reads: 0 for the result, 1 for the
+        first argument, ...
 
         Found in the rule's bytecode, once; reading only a shape or dtype does not count.
-        A rule that takes ``*args`` is taken to read everything.
+        A rule that takes ``*args`` is taken to read everything, unless ``reads`` declares it.
         """
+        if self._declared is not None:
+            return self._declared
+        if self.arity is None:
+            return EVERYTHING
         if i not in self._reads:
             rule = self.pulls[i]
             self._reads[i] = frozenset() if rule is None else _reads(rule)
@@ -207,22 +216,23 @@ def _reads(rule):
     return frozenset(read)
 
 
-class _Variadic:
-    """The pulls of an operation with any number of arrays: rule number i is built on demand."""
-
-    def __init__(self, rule):
-        self.rule = rule
-
-    def __getitem__(self, i):
-        return lambda g, y, *args, **options: self.rule(i, g, y, *args, **options)
+def no_out(name, options):
+    """Drop ``out=None`` from `options`; TypeError for an array to write into."""
+    if options.pop("out", None) is not None:
+        raise TypeError(
+            f"{name}: out= writes into an array in place, which cannot be recorded; "
+            f"use the returned value (for `a += t` write `a = a + t`)"
+        )
 
 
 # --- registration: one line per operation ---------------------------------------------------
 
 
-def _register(primitive):
-    registry[primitive.function] = primitive
-    return primitive
+def _register(function, operation):
+    if function in registry:
+        raise ValueError(f"{operation.name} is registered already: {registry[function]!r}")
+    registry[function] = operation
+    return operation
 
 
 def elementwise(function, *rules, forward=None, **settings):
@@ -234,7 +244,7 @@ def elementwise(function, *rules, forward=None, **settings):
     """
     settings.setdefault("arity", len(rules))
     return _register(
-        Primitive(forward or function, "elementwise", rules, rules, function=function, **settings)
+        function, Primitive(forward or function, "elementwise", rules, rules, function=function, **settings)
     )
 
 
@@ -242,20 +252,19 @@ def linear(function, transpose, *, forward=None, variadic=False, **settings):
     """Register an operation linear in all its array arguments together.
 
     `transpose` pulls: ``(g, y, x, **options)``, or one for each argument as a tuple; with
-    ``variadic=True`` the operation takes any number of arrays and the transpose is
-    ``(i, g, y, *arrays, **options)``.
+    ``variadic=True`` the operation takes any number of arrays, see `Primitive`'s arity.
 
     >>> double = linear(lambda x: x + x, lambda g, y, x: g + g, name="double")
     >>> double(2.0)
     4.0
     """
     if variadic:
-        pulls, settings["arity"] = _Variadic(transpose), None
+        pulls, settings["arity"] = transpose, None
     else:
         pulls = transpose if isinstance(transpose, tuple) else (transpose,)
         settings["arity"] = len(pulls)
     return _register(
-        Primitive(forward or function, "linear", pulls, None, function=function, **settings)
+        function, Primitive(forward or function, "linear", pulls, None, function=function, **settings)
     )
 
 
@@ -275,7 +284,7 @@ def bilinear(function, left, right, *, forward=None, **settings):
         lambda g, y, a, b, **options: primitive(g, b, **options),
         lambda g, y, a, b, **options: primitive(a, g, **options),
     )
-    return _register(primitive)
+    return _register(function, primitive)
 
 
 def general(function, pulls, pushes=None, *, forward=None, variadic=False, **settings):
@@ -291,13 +300,13 @@ def general(function, pulls, pushes=None, *, forward=None, variadic=False, **set
     5.0
     """
     if variadic:
-        pulls, pushes, settings["arity"] = _Variadic(pulls), _Variadic(pushes), None
+        settings["arity"] = None
     else:
         pulls = pulls if isinstance(pulls, tuple) else (pulls,)
         pushes = pushes if isinstance(pushes, tuple) or pushes is None else (pushes,)
         settings["arity"] = len(pulls)
     return _register(
-        Primitive(forward or function, "general", pulls, pushes, function=function, **settings)
+        function, Primitive(forward or function, "general", pulls, pushes, function=function, **settings)
     )
 
 
@@ -311,16 +320,15 @@ class Composition:
 
     def __call__(self, *args, **options):
         """Run the defining program on the arguments as they are."""
-        if options.get("out") is not None:
-            raise TypeError(f"{self.name}: out= cannot be recorded; use the returned value")
-        return self.body(*args, **{k: v for k, v in options.items() if k != "out"})
+        no_out(self.name, options)
+        return self.body(*args, **options)
 
 
 def composition(function, kinks=""):
     """Decorator: what `function` does, written in other operations of NumPy or ours."""
 
     def register(body):
-        registry[function] = Composition(function, body, kinks)
+        _register(function, Composition(function, body, kinks))
         return body
 
     return register
@@ -342,7 +350,25 @@ class Constant:
 def constant(*functions):
     """Register functions that have no derivative and return plain values."""
     for function in functions:
-        registry[function] = Constant(function)
+        _register(function, Constant(function))
+
+
+class Refusal:
+    """What stands in the registry for a function that cannot be recorded, and why."""
+
+    kind, kinks = "refused", ""
+
+    def __init__(self, function, reason):
+        self.name, self.function, self.reason = function.__name__, function, reason
+
+    def __call__(self, *args, **options):
+        """Raise a TypeError that says what to use instead."""
+        raise TypeError(f"np.{self.name} {self.reason}")
+
+
+def refused(function, reason):
+    """Register a function that raises, for the `reason` that its message goes on with."""
+    _register(function, Refusal(function, reason))
 
 
 def plain(x):

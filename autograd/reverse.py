@@ -99,10 +99,7 @@ def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
 
 
 def pulled(node, g, on_path=None, lift=None):
-    """``(input, cotangent)`` for the inputs of `node` that are variables; broadcast as it comes.
-
-    The cotangent is None where the derivative is zero everywhere.
-    """
+    """``(input, cotangent)`` for the inputs of `node` that are variables, before `fit`."""
     primitive, options = node.primitive, node.options or {}
     if lift is None:
         y = node.value
@@ -115,16 +112,24 @@ def pulled(node, g, on_path=None, lift=None):
     else:
         y = lift(node)
         args = [lift(i) if isinstance(i, Node) else i for i in node.inputs]
+    wanted = [
+        i
+        for i, source in enumerate(node.inputs)
+        if isinstance(source, Node) and (on_path is None or source in on_path)
+    ]
+    if primitive.arity is None:
+        found = primitive.pulls(wanted, g, y, *args, **options)
+        return [(node.inputs[i], c) for i, c in zip(wanted, found, strict=True)]
     found = []
-    for source, pull in zip(node.inputs, primitive.pulls):  # noqa: B905 - pulls may be endless
-        if pull is None or not isinstance(source, Node):
-            continue
-        if on_path is None or source in on_path:
+    for i in wanted:
+        pull = primitive.pulls[i]
+        if pull is not None:
             try:
-                found.append((source, pull(g, y, *args, **options)))
+                c = pull(g, y, *args, **options)
             except ArithmeticError:  # Python floats: 1/0 is inf, as NumPy has it
                 g, y, *args = (np.float64(v) if type(v) is float else v for v in (g, y, *args))
-                found.append((source, pull(g, y, *args, **options)))
+                c = pull(g, y, *args, **options)
+            found.append((node.inputs[i], c))
     return found
 
 
@@ -218,7 +223,7 @@ def seed_for(value, seed, what):
     shape = np.shape(value)
     if np.shape(seed) != shape:
         raise ValueError(f"the seed has shape {np.shape(seed)}, but {what()} has {shape}")
-    if isinstance(seed, Wrapper) or getattr(seed, "dtype", None) == getattr(value, "dtype", 0):
+    if isinstance(seed, Wrapper):
         return seed
     if type(value) is float:
         return float(seed)

@@ -15,6 +15,7 @@ from .duck import BINARY, Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .primitive import Wrapper, plain, registry
 from .reverse import describe
+from .rules.elementwise import power
 from .rules.indexing import getitem, pick, setitem
 from .watched import Watched, watched
 
@@ -68,8 +69,7 @@ class Tensor(Duck):
         node = record(primitive, inputs, options or None, value)
         if not primitive.outputs:
             return handle(node, level)
-        parts = [handle(record(pick, (node,), {"index": i}, v), level) for i, v in enumerate(value)]
-        return like_tuple(value, parts)
+        return parts(node, level)
 
     def _peel(self, args, level):
         """What a node at `level` keeps of the arguments, and the values inside that level."""
@@ -282,6 +282,18 @@ def handle(node, level):
     return tensor
 
 
+def parts(node, level):
+    """The arrays of a node whose value is a tuple of arrays, each a node of its own."""
+    picked = [record(pick, (node,), {"index": i}, part) for i, part in enumerate(node.value)]
+    return like_tuple(node.value, [handle(part, level) for part in picked])
+
+
+def lifted(node, level):
+    """What a rule is given for a node so that the derivative is recorded in its turn."""
+    several = node.primitive is not None and node.primitive.outputs
+    return parts(node, level) if several else handle(node, level)
+
+
 def variable(value, level):
     """A new input at `level`; its value may be a wrapper of a lower level."""
     return handle(Leaf(value), level)
@@ -356,13 +368,6 @@ def payload(data, name):
 # --- the fast paths: arithmetic between Tensors of one level, or with Python numbers -----------
 
 
-def _power(a, b):
-    value = a**b
-    if type(value) is complex:  # NumPy's answer is nan
-        raise ArithmeticError
-    return value
-
-
 def _fast(name, compute, reflected=False):
     """A binary operator's method; anything unusual goes the general way, by `Duck`'s method."""
     primitive = registry[BINARY[name]]
@@ -423,7 +428,7 @@ def _fast_inplace(name):
 
 for _name, _compute in {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul,
-    "truediv": operator.truediv, "pow": _power, "matmul": operator.matmul,
+    "truediv": operator.truediv, "pow": power, "matmul": operator.matmul,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _fast(_name, _compute))
     setattr(Tensor, f"__r{_name}__", _fast(_name, _compute, reflected=True))

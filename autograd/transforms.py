@@ -15,7 +15,7 @@ from . import reverse
 from .graph import CONSTANT, levels
 from .primitive import Wrapper
 from .reverse import describe
-from .tensor import Tensor, handle, payload, variable
+from .tensor import Tensor, lifted, payload, variable
 from .tree import flatten, paths
 
 
@@ -202,7 +202,7 @@ def gradients(y, xs, seed=None, record=False):
     if any(x.level != y.level for x in leaves):
         raise ValueError("gradients: y and xs must be of one recording, not inside and outside grad")
     seed = reverse.seed_for(y.node.value, seed, lambda: describe(y.node))
-    lift = (lambda node: handle(node, y.level)) if record else None
+    lift = (lambda node: lifted(node, y.level)) if record else None
     found = reverse.gradients(y.node, seed, [x.node for x in leaves], lift)
     if record:
         found = [g if isinstance(g, Wrapper) else Tensor(g).detach() for g in found]

@@ -69,7 +69,7 @@ def _writer(name):
         self._written()
         return result
 
-    write.__name__, write.__doc__ = name, method.__doc__
+    write.__name__, write.__doc__ = name, f"ndarray.{name}, noted as a write."
     return write
 
 

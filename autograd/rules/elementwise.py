@@ -103,7 +103,7 @@ def frexp(x):
 # --- powers and roots -----------------------------------------------------------------------------
 
 
-def _power(a, b):
+def power(a, b):
     """``a**b``; the small powers are products, a hundred times as fast as NumPy's pow."""
     if type(b) is int or type(b) is float:
         if b == 2:
@@ -121,7 +121,7 @@ def _power_by_base(a, b):
     if isinstance(b, (int, float)):  # a plain exponent, of which no derivative is asked
         if b == 0:
             return 0.0
-        return b * (a if b == 2 else _power(a, b - 1))
+        return b * (a if b == 2 else power(a, b - 1))
     # 0·0^-1 would be nan.  Only there may b - 1 be changed: elsewhere ∂²/∂a∂b needs it
     return b * a ** (b - 1 + ((a == 0) & (b == 0)))
 
@@ -145,7 +145,7 @@ elementwise(
     np.power,
     lambda g, y, a, b: g * _power_by_base(a, b),
     lambda g, y, a, b: g * _power_by_exponent(y, a, b),
-    forward=_power, scalar=_power, kinks="base 0: 0 by an exponent >= 0; base < 0: nan by it",
+    forward=power, scalar=power, kinks="base 0: 0 by an exponent >= 0; base < 0: nan by it",
 )  # fmt: skip
 elementwise(np.sqrt, lambda g, y, x: g / (2 * y), scalar=math.sqrt, kinks="inf at 0")
 elementwise(np.cbrt, lambda g, y, x: g / (3 * y * y), scalar=math.cbrt, kinks="inf at 0")
@@ -351,9 +351,9 @@ elementwise(  # bounds that cross give the higher one's place to `high`, as NumP
 )  # fmt: skip
 
 _where = elementwise(  # np.where and not a product: the branch not taken may be inf or nan
-    np.where, None,
+    lambda c, a, b: np.where(c, a, b), None,
     lambda g, y, c, a, b: np.where(c, g, 0.0), lambda g, y, c, a, b: np.where(c, 0.0, g),
-    scalar=lambda c, a, b: float(a if c else b),
+    scalar=lambda c, a, b: float(a if c else b), name="where",
 )  # fmt: skip
 
 

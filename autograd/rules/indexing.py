@@ -43,8 +43,9 @@ def _width(dtype):
 
 scatter = linear(
     _scatter,
-    lambda i, g, y, *gs, indices, shape: g[indices[i]],
+    lambda wanted, g, y, *gs, indices, shape: [g[indices[i]] for i in wanted],
     variadic=True,
+    reads=frozenset(),
     name="scatter",
     doc="Zeros of a shape with each array added at its index: the transpose of reading elements.",
 )
@@ -58,12 +59,12 @@ def _setitem(x, v, index):
 
 
 def _setitem_pull(g, y, x, v, index):
-    g = g[index]
+    g = getitem(g, index=index)
     if is_basic(index):
         return g
     # of elements assigned more than once, the last assignment counts
-    count = np.arange(int(np.prod(g.shape))).reshape(g.shape)
-    winner = np.full(y.shape, -1)
+    count = np.cumsum(np.ones_like(g, dtype=int)).reshape(g.shape)
+    winner = np.zeros_like(g, shape=y.shape, dtype=int)
     winner[index] = count
     return g * (winner[index] == count)
 

@@ -295,7 +295,7 @@ def _einsum_push(i, g, y, *operands, subscripts, optimize=False):
 
 general(
     np.einsum,
-    _einsum_pull,
+    lambda wanted, g, y, *xs, **options: [_einsum_pull(i, g, y, *xs, **options) for i in wanted],
     _einsum_push,
     variadic=True,
     bind=_einsum_call,

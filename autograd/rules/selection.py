@@ -8,7 +8,7 @@ so the functions here are compositions that say no more than *which* index.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import Wrapper, composition, constant, plain, registry
+from ..primitive import Wrapper, composition, constant, plain, refused
 from .indexing import scatter, setitem
 
 constant(
@@ -284,19 +284,6 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
 # --- refusals -----------------------------------------------------------------------------------
 
 
-class Refusal:
-    """What stands in the registry for a function that cannot be recorded: a TypeError says why."""
-
-    kind, kinks = "refused", ""
-
-    def __init__(self, function, reason):
-        self.name, self.function, self.reason = function.__name__, function, reason
-
-    def __call__(self, *args, **options):
-        """Raise the error."""
-        raise TypeError(f"np.{self.name} {self.reason}")
-
-
 for _function, _instead in {
     np.put: "t[...] = v with an index of each axis, or np.where",
     np.place: "t[mask] = v, or np.where(mask, v, t)",
@@ -304,6 +291,6 @@ for _function, _instead in {
     np.copyto: "t[...] = v, or np.where",
     np.fill_diagonal: "np.where(np.eye(*t.shape, dtype=bool), v, t)",
 }.items():
-    registry[_function] = Refusal(
+    refused(
         _function, f"writes into its argument, which cannot be recorded; use {_instead}"
     )

@@ -6,6 +6,7 @@ was used more than once.
 """
 
 import math
+from itertools import accumulate
 from functools import partial
 
 import numpy as np
@@ -174,17 +175,20 @@ def _several(arrays, axis=0, out=None, **options):
     return tuple(arrays), {"axis": axis, **options}
 
 
-def _concatenate_pull(i, g, y, *arrays, axis=0, **_):
+def _concatenate_pull(wanted, g, y, *arrays, axis=0, **_):
     if axis is None:
-        start = sum(math.prod(a.shape) for a in arrays[:i])
-        return g[start : start + math.prod(arrays[i].shape)].reshape(arrays[i].shape)
+        ends = list(accumulate(math.prod(a.shape) for a in arrays))
+        parts = (g[ends[i] - math.prod(arrays[i].shape) : ends[i]] for i in wanted)
+        return [part.reshape(arrays[i].shape) for i, part in zip(wanted, parts, strict=True)]
     axis = axis % y.ndim
-    start = sum(a.shape[axis] for a in arrays[:i])
-    return g[(slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)]
+    ends = list(accumulate(a.shape[axis] for a in arrays))
+    before = (slice(None),) * axis
+    return [g[(*before, slice(ends[i] - arrays[i].shape[axis], ends[i]))] for i in wanted]
 
 
-def _stack_pull(i, g, y, *arrays, axis=0, **_):
-    return g[i] if axis == 0 else g[(slice(None),) * (axis % y.ndim) + (i,)]
+def _stack_pull(wanted, g, y, *arrays, axis=0, **_):
+    before = (slice(None),) * (axis % y.ndim)
+    return [g[(*before, i)] for i in wanted]
 
 
 linear(
@@ -192,6 +196,7 @@ linear(
     _concatenate_pull,
     forward=lambda *arrays, **options: np.concatenate(arrays, **options),
     variadic=True,
+    reads=frozenset(),  # shapes only
     bind=lambda args, options: _several(*args, **options),
 )
 linear(
@@ -199,6 +204,7 @@ linear(
     _stack_pull,
     forward=lambda *arrays, **options: np.stack(arrays, **options),
     variadic=True,
+    reads=frozenset(),  # shapes only
     bind=lambda args, options: _several(*args, **options),
 )
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from autograd.primitive import registry
 from autograd.rules.elementwise import (
+    gap,
     i0_slope,
     log_sigmoid,
     relu,
@@ -136,3 +137,4 @@ SAMPLES = [
     sample(lambda x: np.can_cast(x.dtype, np.float32), real(3)).but(covers=(np.can_cast,)),
     sample(np.empty_like, real(0, 3)),
 ]
+SAMPLES += [sample(gap, real(3), real(3)), sample(gap, real(), real(2, 1))]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from autograd.rules.linalg import cofactors, cofactors_along
+
 from .make import fixed, positive, real, sample, spd
 
 inf = np.inf
@@ -219,3 +221,8 @@ NORMS = [
 ]
 
 SAMPLES = [*PRODUCTS, *TENSORDOT, *EINSUM, *SOLVING, *FACTORS, *NORMS]
+SAMPLES += [
+    sample(cofactors, real(3, 3)),
+    sample(cofactors, real(2, 2, 2)),
+    sample(cofactors_along, real(3, 3), real(3, 3)).but(order=1),
+]

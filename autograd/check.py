@@ -72,10 +72,11 @@ def _compare(f, point, slopes, names, what, step, tolerance):
             else:
                 direction = rng.normal(size=np.shape(x)) / np.sqrt(np.size(x))
             h = step * max(1.0, np.max(np.abs(x * direction)))
-            numeric = sum(
-                c * (_at(f, point, k, x + j * h * direction) - _at(f, point, k, x - j * h * direction))
-                for j, c in _STENCIL
-            ) / (60 * h)  # fmt: skip
+
+            def at(steps, k=k, x=x, move=h * direction):
+                return f(*point[:k], x + steps * move, *point[k + 1 :])
+
+            numeric = sum(c * (at(j) - at(-j)) for j, c in _STENCIL) / (60 * h)
             ours = np.sum(slope * direction)
             if not abs(ours - numeric) <= tolerance * scale:  # NaN fails too
                 place = f"{name}{list(index) if index else ''}" if exhaustive else (
@@ -85,10 +86,6 @@ def _compare(f, point, slopes, names, what, step, tolerance):
                     f"{what} by {place}: {float(ours):.10g} by the rules, {float(numeric):.10g} "
                     f"by finite differences (step {h:.2g}); a wrong rule, or a kink nearby"
                 )
-
-
-def _at(f, point, k, x):
-    return f(*point[:k], x, *point[k + 1 :])
 
 
 def _is_float(leaf):

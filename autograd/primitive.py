@@ -244,7 +244,8 @@ def elementwise(function, *rules, forward=None, **settings):
     """
     settings.setdefault("arity", len(rules))
     return _register(
-        function, Primitive(forward or function, "elementwise", rules, rules, function=function, **settings)
+        function,
+        Primitive(forward or function, "elementwise", rules, rules, function=function, **settings),
     )
 
 
@@ -264,7 +265,8 @@ def linear(function, transpose, *, forward=None, variadic=False, **settings):
         pulls = transpose if isinstance(transpose, tuple) else (transpose,)
         settings["arity"] = len(pulls)
     return _register(
-        function, Primitive(forward or function, "linear", pulls, None, function=function, **settings)
+        function,
+        Primitive(forward or function, "linear", pulls, None, function=function, **settings),
     )
 
 
@@ -306,7 +308,8 @@ def general(function, pulls, pushes=None, *, forward=None, variadic=False, **set
         pushes = pushes if isinstance(pushes, tuple) or pushes is None else (pushes,)
         settings["arity"] = len(pulls)
     return _register(
-        function, Primitive(forward or function, "general", pulls, pushes, function=function, **settings)
+        function,
+        Primitive(forward or function, "general", pulls, pushes, function=function, **settings),
     )
 
 

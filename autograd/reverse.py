@@ -100,36 +100,31 @@ def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
 
 def pulled(node, g, on_path=None, lift=None):
     """``(input, cotangent)`` for the inputs of `node` that are variables, before `fit`."""
-    primitive, options = node.primitive, node.options or {}
-    if lift is None:
-        y = node.value
-        args = []
-        for source in node.inputs:
-            x = source.value if isinstance(source, Node) else source
-            if type(x) is float and primitive.kind != "elementwise":
-                x = np.float64(x)  # such rules speak of shapes and dtypes
-            args.append(x)
-    else:
-        y = lift(node)
-        args = [lift(i) if isinstance(i, Node) else i for i in node.inputs]
-    wanted = [
-        i
-        for i, source in enumerate(node.inputs)
-        if isinstance(source, Node) and (on_path is None or source in on_path)
-    ]
+    primitive, options, inputs = node.primitive, node.options or {}, node.inputs
+    args, wanted = [], []
+    for source in inputs:
+        x = source
+        if isinstance(source, Node):
+            if on_path is None or source in on_path:
+                wanted.append(len(args))
+            x = source.value if lift is None else lift(source)
+        if type(x) is float and primitive.kind != "elementwise":
+            x = np.float64(x)  # such rules speak of shapes and dtypes
+        args.append(x)
+    y = node.value if lift is None else lift(node)
     if primitive.arity is None:
         found = primitive.pulls(wanted, g, y, *args, **options)
-        return [(node.inputs[i], c) for i, c in zip(wanted, found, strict=True)]
+        return [(inputs[i], c) for i, c in zip(wanted, found, strict=True)]
     found = []
     for i in wanted:
         pull = primitive.pulls[i]
         if pull is not None:
             try:
-                c = pull(g, y, *args, **options)
+                c = pull(g, y, *args, **options) if options else pull(g, y, *args)
             except ArithmeticError:  # Python floats: 1/0 is inf, as NumPy has it
                 g, y, *args = (np.float64(v) if type(v) is float else v for v in (g, y, *args))
                 c = pull(g, y, *args, **options)
-            found.append((node.inputs[i], c))
+            found.append((inputs[i], c))
     return found
 
 
@@ -191,19 +186,21 @@ def fit(c, value):
 def finish(node, c, seeds):
     """A cotangent as a gradient: added up, in the node's dtype; zeros where there is none."""
     value = node.value
-    if type(c) is float is type(value):
-        return c
-    if c is None:
-        return 0.0 if type(value) is float else np.zeros_like(value)
     if type(c) is list:
         c = gather_cotangents(c, value)
     if type(value) is float:
-        return c if isinstance(c, Wrapper) else float(c)
-    if isinstance(c, np.generic) and isinstance(value, np.ndarray):
-        c = np.asarray(c)
-    elif isinstance(c, np.ndarray) and (node.primitive is not None or any(c is s for s in seeds)):
-        c = c.copy()  # a gradient shares memory with nothing else
-    return c if c.dtype == value.dtype else c.astype(value.dtype)
+        return 0.0 if c is None else c if isinstance(c, Wrapper) else float(c)
+    if c is None:
+        return np.zeros_like(value)
+    if c.dtype != value.dtype:
+        return c.astype(value.dtype)
+    if isinstance(value, np.ndarray):
+        if isinstance(c, np.generic):
+            return np.asarray(c)
+        # it shares memory with nothing else; a leaf's does so already, unless it is a seed
+        if isinstance(c, np.ndarray) and (node.primitive or any(c is s for s in seeds)):
+            return c.copy()
+    return c
 
 
 def seed_for(value, seed, what):

@@ -200,7 +200,9 @@ def gradients(y, xs, seed=None, record=False):
                 f"this is a {'constant ' * isinstance(x, Tensor)}{type(x).__name__}"
             )
     if any(x.level != y.level for x in leaves):
-        raise ValueError("gradients: y and xs must be of one recording, not inside and outside grad")
+        raise ValueError(
+            "gradients: y and xs must be of one recording, not inside and outside grad"
+        )
     seed = reverse.seed_for(y.node.value, seed, lambda: describe(y.node))
     lift = (lambda node: lifted(node, y.level)) if record else None
     found = reverse.gradients(y.node, seed, [x.node for x in leaves], lift)

@@ -43,7 +43,9 @@ class Watched(np.ndarray):
             *(_bare(x) for x in args), **{name: _bare(x) for name, x in options.items()}
         )
         for target in targets:
-            if isinstance(target, Watched) and (target is options.get("out") or function in _WRITES):
+            if isinstance(target, Watched) and (
+                target is options.get("out") or function in _WRITES
+            ):
                 target._written()
         return result
 

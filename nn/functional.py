@@ -7,8 +7,7 @@ composed form.  Shapes: N examples, C classes or features.
 
 import numpy as np
 
-import autograd
-from autograd import elementwise, general, log_softmax
+from autograd import elementwise, general, softmax
 from autograd.rules.random import bernoulli
 
 
@@ -128,21 +127,37 @@ def dropout(x, p=0.5, generator=None):
     return _dropout(x, mask, 1 / (1 - p) if p < 1 else 0.0)
 
 
-def _label_scores(x, labels, mean):
-    picked = x[np.arange(x.shape[0]), labels]
-    return np.add.reduce(picked) / -x.shape[0] if mean else -picked
+def _cross_entropy(logits, labels, mean, kept):
+    rows = np.arange(logits.shape[0])
+    shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
+    slopes = np.exp(shifted)
+    total = np.add.reduce(slopes, 1, keepdims=True)
+    losses = np.log(total[:, 0]) - shifted[rows, labels]
+    slopes /= total
+    slopes[rows, labels] -= 1
+    kept["logits"], kept["slopes"] = logits, slopes
+    return np.add.reduce(losses) / logits.shape[0] if mean else losses
 
 
-def _label_scores_pull(g, y, x, labels, mean):
-    one_hot = labels[:, None] == np.arange(x.shape[1])
-    return one_hot * (-g / x.shape[0] if mean else -g[:, None])
+def _cross_entropy_slopes(logits, labels, kept):
+    """softmax - one-hot: what the forward kept, if for this very array, or else computed."""
+    if kept.get("logits") is logits:
+        return kept["slopes"]
+    return softmax(logits, axis=1) - (labels[:, None] == np.arange(logits.shape[1]))
 
 
-nll = autograd.linear(
-    _label_scores,
-    _label_scores_pull,
-    name="nll",
-    doc="The negative log-probabilities of the labels, (N, C) to (N,), or their mean.",
+def _cross_entropy_push(t, y, logits, labels, mean, kept):
+    losses = np.sum(_cross_entropy_slopes(logits, labels, kept) * t, axis=1)
+    return np.sum(losses) / logits.shape[0] if mean else losses
+
+
+_softmax_cross_entropy = general(
+    _cross_entropy,
+    lambda g, y, logits, labels, mean, kept: (
+        _cross_entropy_slopes(logits, labels, kept) * (g / logits.shape[0] if mean else g[:, None])
+    ),
+    _cross_entropy_push,
+    name="cross_entropy",
 )
 
 
@@ -172,12 +187,16 @@ def cross_entropy(logits, labels, reduction="mean"):
                 f"{labels.dtype} with fractions or no numbers at all"
             )
         labels = labels.astype(int)
-    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= shape[1]):
-        wrong = labels[(labels < 0) | (labels >= shape[1])][0]
-        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
-    losses = nll(log_softmax(logits, axis=1), labels=labels, mean=reduction == "mean")
+    options = {"labels": labels, "mean": reduction == "mean", "kept": {}}
+    try:  # NumPy's indexing finds labels that are too large, and only takes negative ones
+        if labels.size and np.minimum.reduce(labels) < 0:
+            raise IndexError
+        losses = _softmax_cross_entropy.apply((logits,), options)
+    except IndexError:
+        wrong = labels[(labels < 0) | (labels >= shape[1])][0]
+        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}") from None
     return np.sum(losses) if reduction == "sum" else losses

@@ -6,7 +6,7 @@ from autograd import Tensor, stop_gradient
 from autograd.primitive import Wrapper
 
 
-def Parameter(data, name=None):  # noqa: N802 - reads like the type it returns
+def Parameter(data, name=None):
     """A trainable Tensor, for a Module's attribute; the module names it after the attribute.
 
     data   number, array or nested list of floats; kept without a copy

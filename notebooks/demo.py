@@ -21,7 +21,7 @@ from autograd import Tensor
 from autograd.show import draw
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402 - the backend is chosen first
+import matplotlib.pyplot as plt
 
 SEED = 0
 BATCH = 64

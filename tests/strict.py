@@ -32,7 +32,8 @@ class Strict:
     def __array_function__(self, function, types, args, options):
         if any(hasattr(t, "bind") for t in types):
             return NotImplemented
-        return _outside(function(*map(_inside, args), **{k: _inside(v) for k, v in options.items()}))
+        options = {name: _inside(value) for name, value in options.items()}
+        return _outside(function(*map(_inside, args), **options))
 
     def __getitem__(self, index):
         return _outside(self._array[_index(index)])

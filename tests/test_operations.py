@@ -5,6 +5,8 @@ recorded, and besides the call as a whole every node it recorded is tested by it
 the rules of operations are held to their definition also where they are used inside others.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,6 +31,7 @@ def each(samples):
     )
 
 
+OPERATIONS = dict(registry)  # as it is before any test registers more
 DIFFERENTIABLE = [s for s in SAMPLES if s.inputs()]
 
 
@@ -71,14 +74,17 @@ def close(a, b, tolerance):
 # --- what must have a sample --------------------------------------------------------------------
 
 
-def test_every_operation_has_a_sample():
+def without_sample(operations):
     reached = {s.function for s in SAMPLES} | {f for s in SAMPLES for f in s.covers}
     reached |= {getattr(f, "function", f) for f in reached}
     for s in DIFFERENTIABLE:
         for y in recorded(s)[1]:
             reached |= {n.primitive.function for n in history(y.node) if n.primitive}
-    missing = [op.name for f, op in registry.items() if f not in reached and f != "astype"]
-    assert not missing, f"operations without a sample: {missing}"
+    return [op.name for f, op in operations.items() if f not in reached and f != "astype"]
+
+
+def test_every_operation_has_a_sample():
+    assert not without_sample(OPERATIONS)
 
 
 # --- the call as a whole -------------------------------------------------------------------------
@@ -268,9 +274,9 @@ def test_push_is_finite_differences_and_pull_is_its_adjoint(sample):
             x = args[i]
             v = weights(np.shape(x), 31 + i)
 
-            def value(x, i=i, args=args, primitive=primitive, node=node):
-                here = [*args[:i], x, *args[i + 1 :]]
-                return primitive.evaluate(here, node.options or {})
+            def value(x, k, i=i, args=args, primitive=primitive, node=node):
+                y = primitive.evaluate([*args[:i], x, *args[i + 1 :]], node.options or {})
+                return y[k] if primitive.outputs else y
 
             push = pushed(node, i, v)
             many = primitive.outputs
@@ -279,7 +285,7 @@ def test_push_is_finite_differences_and_pull_is_its_adjoint(sample):
             us = [weights(np.shape(y), 50 + k) for k, y in enumerate(ys)]
             for k, (p, u) in enumerate(zip(pushes, us, strict=True)):
                 p = np.broadcast_to(p, np.shape(u))
-                along = derivative(lambda x, k=k: value(x)[k] if many else value(x), x, v)
+                along = derivative(partial(value, k=k), x, v)
                 close(p, along, sample.tolerance * 10)
             c = pulled(node, i, us if many else us[0])
             left = sum(np.sum(u * p) for u, p in zip(us, pushes, strict=True))
@@ -292,14 +298,16 @@ def test_rules_read_what_they_say(sample):
     for node in nodes(recorded(sample)[1]):
         for i, source in enumerate(node.inputs):
             read = node.primitive.reads(i)
-            if not isinstance(source, Node) or not has_pull(node, i) or node.primitive.arity is None:
+            if not isinstance(source, Node) or not has_pull(node, i):
+                continue
+            if node.primitive.arity is None:
                 continue
             if read is EVERYTHING or node.primitive.outputs or node.primitive.name == "pick":
                 continue
             g = weights(np.shape(node.value), 5)
             hidden = [node.value, *values(node)]
             for k, x in enumerate(hidden):
-                if k not in read and getattr(x, "dtype", None) == float:
+                if k not in read and hasattr(x, "dtype") and x.dtype.kind == "f":
                     hidden[k] = x * np.nan
             y, *args = hidden
             c = node.primitive.pulls[i](g, y, *args, **(node.options or {}))
@@ -390,9 +398,6 @@ def test_a_wrong_rule_is_caught():
 def test_an_operation_without_a_sample_is_caught():
     new = autograd.elementwise(lambda x: x + 1, lambda g, y, x: g, name="without_sample")
     try:
-        with pytest.raises(AssertionError, match="without_sample"):
-            test_every_operation_has_a_sample()
+        assert without_sample(registry) == ["without_sample"]
     finally:
         del registry[new.function]
-
-

@@ -291,6 +291,4 @@ for _function, _instead in {
     np.copyto: "t[...] = v, or np.where",
     np.fill_diagonal: "np.where(np.eye(*t.shape, dtype=bool), v, t)",
 }.items():
-    refused(
-        _function, f"writes into its argument, which cannot be recorded; use {_instead}"
-    )
+    refused(_function, f"writes into its argument, which cannot be recorded; use {_instead}")

@@ -6,8 +6,8 @@ was used more than once.
 """
 
 import math
-from itertools import accumulate
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple

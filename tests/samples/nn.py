@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd.rules.random import bernoulli, normal, uniform
-from nn.functional import batch_norm, cross_entropy, dropout, linear, nll
+from nn.functional import batch_norm, cross_entropy, dropout, linear
 
 from .make import fixed, integers, positive, real, sample
 
@@ -42,9 +42,6 @@ SAMPLES = [
     sample(lambda x: dropout(x, 1.0, generator=seeded()), real(3, 5)).but(name="dropout all"),
     sample(lambda x: dropout(x, 0.0, generator=seeded()), real(3, 5)).but(name="dropout none"),
     sample(lambda x: dropout(x, 0.4, generator=seeded()), 0.7).but(name="dropout of a number"),
-    sample(nll, real(4, 3), labels=LABELS, mean=True),
-    sample(nll, real(4, 3), labels=LABELS, mean=False),
-    sample(nll, real(0, 3), labels=LABELS[:0], mean=False),
     sample(cross_entropy, real(4, 3), LABELS),
     sample(cross_entropy, real(4, 3), LABELS, reduction="sum"),
     sample(cross_entropy, real(4, 3), LABELS, reduction="none"),

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from operator import attrgetter
 
-serials = itertools.count(1)  # every node, and every write into a leaf's array, takes the next
+serials = itertools.count(1)  # every node, and every write into a Tensor's array, takes the next
 levels = itertools.count(1)  # every transformation takes the next; see primitive.Wrapper
 
 CONSTANT = -1  # the level of a Tensor that is not differentiated
@@ -34,19 +34,17 @@ class Node:
 class Leaf(Node):
     """A node without inputs.
 
-    cell      holds the gradient that ``backward()`` accumulates; shared by the later leaves of
-              the same Tensor, so that a gradient finds its Tensor by way of any of them
-    version   when its array was last written; shared with the views of that array
+    cell   holds the gradient that ``backward()`` accumulates; shared by the later leaves of the
+           same Tensor, so that a gradient finds its Tensor by way of any of them
     """
 
-    __slots__ = ("cell", "version")
+    __slots__ = ("cell",)
 
-    def __init__(self, value, name=None, cell=None, version=None):
+    def __init__(self, value, name=None, cell=None):
         self.primitive, self.inputs, self.options = None, (), None
         self.value, self.name = value, name
         self.serial = next(serials)
         self.cell = Cell() if cell is None else cell
-        self.version = Version() if version is None else version
 
 
 class Cell:
@@ -56,20 +54,6 @@ class Cell:
 
     def __init__(self):
         self.grad = None
-
-
-class Version:
-    """The serial of the last write into an array; a node with a smaller serial is older."""
-
-    __slots__ = ("written",)
-    latest = 0  # of all writes into any array
-
-    def __init__(self):
-        self.written = 0
-
-    def bump(self):
-        """Note that the array has been written just now."""
-        self.written = Version.latest = next(serials)
 
 
 def history(*outputs):

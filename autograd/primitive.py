@@ -216,6 +216,28 @@ def _reads(rule):
     return frozenset(read)
 
 
+def explained(error, operation, args):
+    """`error`, raised inside an operation, with the operation's name and its arguments."""
+    if getattr(error, "explained", False):  # already, by a lower level
+        return error
+    message = f"{operation}: {error} (arguments: {', '.join(map(brief, args))})"
+    try:
+        new = type(error)(message)
+    except TypeError:  # one of NumPy's errors that take no message
+        new = next(t for t in (ValueError, TypeError, IndexError) if isinstance(error, t))(message)
+    new.explained = True
+    return new
+
+
+def brief(x):
+    """An argument as an error message describes it: name, dtype, shape; or the number."""
+    value = plain(x)
+    if not hasattr(value, "shape"):
+        return repr(value) if isinstance(value, (int, float)) else type(value).__name__
+    name = getattr(x, "name", None) if isinstance(x, Wrapper) else None
+    return f"{f'{name!r} ' if name else ''}{value.dtype} {tuple(value.shape)}"
+
+
 def no_out(name, options):
     """Drop ``out=None`` from `options`; TypeError for an array to write into."""
     if options.pop("out", None) is not None:
@@ -324,7 +346,14 @@ class Composition:
     def __call__(self, *args, **options):
         """Run the defining program on the arguments as they are."""
         no_out(self.name, options)
-        return self.body(*args, **options)
+        try:
+            return self.body(*args, **options)
+        except (ValueError, TypeError, IndexError) as error:
+            if not getattr(error, "explained", False):
+                raise
+            new = type(error)(f"in np.{self.name}, {error}")  # the part that failed has its name
+            new.explained = True
+            raise new from error
 
 
 def composition(function, kinks=""):

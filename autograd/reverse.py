@@ -7,9 +7,10 @@ comes, all its uses have been visited, and its cotangent is complete.
 
 import numpy as np
 
-from .graph import Node, Version, history
+from .graph import Node, history
 from .primitive import EVERYTHING, Indexed, Wrapper
 from .rules.indexing import gather_cotangents
+from .watched import Writes, written
 
 
 def backward(output, seed):
@@ -47,7 +48,10 @@ def gradients(output, seed, wanted, lift=None):
         if not on_path.isdisjoint(i for i in node.inputs if isinstance(i, Node)):
             on_path.add(node)
     found = pull_back(nodes, {output: seed}, on_path, frozenset(wanted), lift)
-    return [finish(node, found.get(node), (seed,)) for node in wanted]
+    results = []
+    for node in wanted:
+        results.append(finish(node, found.get(node), (seed, *results)))
+    return results
 
 
 def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
@@ -57,7 +61,7 @@ def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
     on_path   only these nodes are worth a visit; None for all
     """
     cotangents = dict(cotangents)
-    take, get, latest, array = cotangents.pop, cotangents.get, Version.latest, np.ndarray
+    take, get, latest, array = cotangents.pop, cotangents.get, Writes.latest, np.ndarray
     everything = on_path is None and lift is None
     for node in nodes:
         primitive = node.primitive
@@ -148,6 +152,8 @@ def shares_memory(c, g, node):
     """Whether a leaf's cotangent, an array, must be copied: a gradient shares memory with none."""
     if c.base is not None or c is g or c is node.value:
         return True
+    if type(g) is list and any(c is part for part in g):
+        return True
     for source in node.inputs:
         if c is (source.value if isinstance(source, Node) else source):
             return True
@@ -194,12 +200,11 @@ def finish(node, c, seeds):
         return np.zeros_like(value)
     if c.dtype != value.dtype:
         return c.astype(value.dtype)
-    if isinstance(value, np.ndarray):
-        if isinstance(c, np.generic):
-            return np.asarray(c)
-        # it shares memory with nothing else; a leaf's does so already, unless it is a seed
-        if isinstance(c, np.ndarray) and (node.primitive or any(c is s for s in seeds)):
-            return c.copy()
+    if isinstance(c, np.generic) and isinstance(value, np.ndarray):
+        return np.asarray(c)
+    # it shares memory with nothing else; a leaf's does so already, unless it is a seed
+    if isinstance(c, np.ndarray) and (node.primitive or any(c is s for s in seeds)):
+        return c.copy()
     return c
 
 
@@ -213,7 +218,7 @@ def seed_for(value, seed, what):
             return 1.0
         if value.size != 1:
             raise ValueError(
-                f"{what()} has {value.size} elements, not one: reduce it (np.sum, "
+                f"{what()} has shape {np.shape(value)}, not a single element: reduce it (np.sum, "
                 f"np.mean), or pass a seed of its shape"
             )
         return type(value)(1) if isinstance(value, np.generic) else np.ones_like(value)
@@ -224,6 +229,8 @@ def seed_for(value, seed, what):
         return seed
     if type(value) is float:
         return float(seed)
+    if isinstance(seed, np.ndarray):
+        seed = np.asarray(seed)  # no subclass
     return seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
 
 
@@ -234,9 +241,6 @@ def describe(node):
     return f"the {what}{name}"
 
 
-# --- arrays written since they were recorded --------------------------------------------------
-
-
 def check_unwritten(node, on_path):
     """Raise if a pull of `node` would read a value that was written after it was recorded."""
     values = (node, *node.inputs)
@@ -245,34 +249,24 @@ def check_unwritten(node, on_path):
             continue
         read = node.primitive.reads(position)
         for i, value in enumerate(values):
-            leaf = owner(value) if read is EVERYTHING or i in read else None
-            if leaf is not None and leaf.version.written > node.serial:
-                name = f"{leaf.name!r}" if leaf.name else f"of shape {np.shape(leaf.value)}"
-                raise RuntimeError(
-                    f"{node.primitive.name}: its derivative needs the value that the Tensor "
-                    f"{name} had when it was recorded, but the array has been written since; "
-                    f"compute the result again after writing, or write after backward()"
-                )
+            if read is not EVERYTHING and i not in read:
+                continue
+            for array in arrays(value):
+                is_written, name = written(array, node.serial)
+                if is_written:
+                    name = getattr(value, "name", None) or name
+                    raise RuntimeError(
+                        f"{node.primitive.name}: its derivative needs the value that the array "
+                        f"{f'of {name!r}' if name else f'of shape {array.shape}'} had when it was "
+                        f"recorded, but the array has been written since; compute the result "
+                        f"again after writing, or write after backward()"
+                    )
 
 
-def owner(x):
-    """The leaf whose array the value of `x` is, or is a view of; None for any other value."""
-    while isinstance(x, Wrapper):
-        x = getattr(x, "node", None)
-    while isinstance(x, Node):
-        if isinstance(x.value, Wrapper):
-            return owner(x.value)
-        if x.primitive is None:
-            return x
-        x = next(
-            (
-                i
-                for i in x.inputs
-                if isinstance(i, Node)
-                and isinstance(x.value, np.ndarray)
-                and isinstance(i.value, np.ndarray)
-                and np.may_share_memory(x.value, i.value)
-            ),
-            None,
-        )
-    return None
+def arrays(x):
+    """The plain arrays that a node, a constant or a wrapper holds."""
+    while isinstance(x, (Node, Wrapper)):
+        x = x.value if isinstance(x, Node) else x.plain()
+    if isinstance(x, (list, tuple)):
+        return [array for part in x for array in arrays(part)]
+    return [x] if isinstance(x, np.ndarray) else []

@@ -13,11 +13,11 @@ import numpy as np
 from . import graph, reverse
 from .duck import BINARY, Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
-from .primitive import Wrapper, plain, registry
+from .primitive import Wrapper, explained, plain, registry
 from .reverse import describe
 from .rules.elementwise import power
 from .rules.indexing import getitem, pick, setitem
-from .watched import Watched, watched
+from .watched import Writes, watched
 
 _new = object.__new__
 
@@ -40,8 +40,7 @@ class Tensor(Duck):
     __slots__ = ("node", "level", "__weakref__")
 
     def __init__(self, data, name=None):
-        version = data.version if isinstance(data, Watched) else None
-        self.node = Leaf(payload(data, name or "Tensor"), name, version=version)
+        self.node = Leaf(payload(data, name or "Tensor"), name)
         self.level = BASE
 
     def __init_subclass__(cls):
@@ -58,12 +57,15 @@ class Tensor(Duck):
         else:
             inputs, values = self._peel(args, level)
         evaluate = primitive.evaluate if level > BASE else primitive.evaluate_plain
-        value = evaluate(values, options)
-        if type(value) is np.ndarray and value.dtype.kind not in "fb":
-            raise TypeError(
-                f"{primitive.name}: the result is an array of {value.dtype}; only floating-point "
-                f"results can be differentiated (arguments: {', '.join(map(_brief, args))})"
-            )
+        try:
+            value = evaluate(values, options)
+            if type(value) is np.ndarray and value.dtype.kind not in "fb":
+                raise TypeError(
+                    f"the result is an array of {value.dtype}, and only floating-point results "
+                    f"can be differentiated"
+                )
+        except (ValueError, TypeError, IndexError) as error:
+            raise explained(error, primitive.name, args) from error
         if level == CONSTANT or not graph.recording(level):
             return _constants(value, primitive.outputs)
         node = record(primitive, inputs, options or None, value)
@@ -106,7 +108,7 @@ class Tensor(Duck):
         if type(value) is not np.ndarray:
             return value
         if node.primitive is None:
-            return watched(value, node.version)
+            return watched(value, node.name)
         value = value.view()
         value.flags.writeable = False
         return value
@@ -121,17 +123,18 @@ class Tensor(Duck):
             )
         data = payload(data, node.name or "data")
         if isinstance(data, np.ndarray) and _same_memory(data, node.value):
-            node.version.bump()  # `t.data -= step` wrote into the same array
+            Writes.note(data, node.name)  # `t.data -= step` wrote into the same array
         else:
-            self.node = Leaf(data, node.name, node.cell)
+            same = np.shape(data) == np.shape(node.value)
+            self.node = Leaf(data, node.name, node.cell if same else None)
 
     @property
     def grad(self):
         """What `backward()` accumulated: an array or float like the data, or None."""
         node = self.node
-        while node.primitive is setitem:  # `t[i] = v` made this of the input t was before
-            node = node.inputs[0]
-        return node.cell.grad if node.primitive is None else None
+        while isinstance(node, Node) and node.primitive is setitem:
+            node = node.inputs[0]  # `t[i] = v` made this of the input t was before
+        return node.cell.grad if isinstance(node, Leaf) else None
 
     @grad.setter
     def grad(self, grad):
@@ -154,6 +157,11 @@ class Tensor(Duck):
         self.node.name = name
 
     @property
+    def is_leaf(self):
+        """Whether this is an input or a constant, and not the result of a recorded operation."""
+        return self.node.primitive is None
+
+    @property
     def requires_grad(self):
         """Whether this is a variable; set it False to freeze an input, True to thaw it."""
         return self.level != CONSTANT
@@ -165,7 +173,7 @@ class Tensor(Duck):
             raise TypeError(f"{describe(node)} is a result: use .detach() to cut its history")
         if bool(flag) != self.requires_grad:
             # a new leaf: graphs recorded before keep the old one, and still reach the cell
-            self.node = Leaf(node.value, node.name, node.cell, node.version)
+            self.node = Leaf(node.value, node.name, node.cell)
             self.level = BASE if flag else CONSTANT
 
     def backward(self, seed=None):
@@ -184,7 +192,7 @@ class Tensor(Duck):
                 if self.level == CONSTANT
                 else "backward() inside grad() and the like: return the value instead"
             )
-        reverse.backward(node, reverse.seed_for(node.value, seed, lambda: describe(node)))
+        reverse.backward(node, reverse.seed_for(node.value, plain(seed), lambda: describe(node)))
 
     @property
     def shape(self):
@@ -208,18 +216,16 @@ class Tensor(Duck):
         array: in a loop collect the parts and use ``np.stack``.  Inside ``no_grad()`` an
         input's array is written in place.
         """
-        node = self.node
         index = plain(index)
-        if node.primitive is None and not graph.recording(self.level):
-            value = node.value
+        if _updates_input(self, new):
+            value = self.node.value
             if type(value) is float:
-                raise IndexError(f"{describe(node)} is a single number: set .data instead")
-            value[index] = plain(new)
-            node.version.bump()
+                raise IndexError(f"{describe(self.node)} is a single number: set .data instead")
+            self.data[index] = plain(new)
             return
         name = self.name
-        written = setitem(self, new, index=index)
-        self.node, self.level = written.node, written.level
+        changed = setitem(self, new, index=index)
+        self.node, self.level = changed.node, changed.level
         self.node.name = name
 
     def __bool__(self):
@@ -235,6 +241,11 @@ class Tensor(Duck):
         if self.level == CONSTANT:
             return float(self.node.value)
         return super().__float__()
+
+    def __int__(self):
+        if self.level == CONSTANT:
+            return int(self.node.value)
+        return super().__int__()
 
     def __array__(self, dtype=None, copy=None):
         if self.level == CONSTANT:
@@ -311,8 +322,7 @@ def stop_gradient(x):
     node = x.node
     if isinstance(node.value, Wrapper):
         return stop_gradient(node.value)
-    version = node.version if node.primitive is None else None
-    return handle(Leaf(node.value, getattr(node, "name", None), version=version), CONSTANT)
+    return handle(Leaf(node.value, getattr(node, "name", None)), CONSTANT)
 
 
 def _constants(value, several):
@@ -326,11 +336,6 @@ def like_tuple(example, parts):
     return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
 
 
-def _brief(x):
-    kind = getattr(x, "dtype", type(x).__name__)
-    return f"{kind}{list(np.shape(x))}" if hasattr(x, "shape") else str(kind)
-
-
 def _same_memory(a, b):
     return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
 
@@ -341,6 +346,8 @@ def payload(data, name):
         return data
     if isinstance(data, (int, float)) and not isinstance(data, (bool, np.generic)):
         return float(data)
+    if type(data) is complex:
+        data = np.complex128(data)
     if isinstance(data, Wrapper):
         raise TypeError(
             f"{name}: the data is a {type(data).__name__} already; use it as it is, or its "
@@ -398,6 +405,8 @@ def _fast(name, compute, reflected=False):
             v = compute(u, v)
         except ArithmeticError:
             v = primitive.evaluate((u, v), {})
+        except (ValueError, TypeError) as error:
+            raise explained(error, primitive.name, (b, a) if reflected else (a, b)) from error
         node = _new(Node)
         node.primitive = primitive
         node.inputs = (x, y)
@@ -412,16 +421,23 @@ def _fast(name, compute, reflected=False):
     return method
 
 
-def _fast_inplace(name):
+def _updates_input(tensor, other):
+    """Whether writing into a Tensor updates its array: an input's, inside this thread's no_grad."""
+    if tensor.node.primitive is not None or tensor.level != BASE or graph.recording(BASE):
+        return False
+    return not isinstance(other, Wrapper) or not graph.recording(other.level)
+
+
+def _inplace(name):
     """``t += x``: inside no_grad() writes into an input's array, else it is ``t = t + x``."""
-    slow = getattr(Tensor, f"__{name}__")
+    operate = getattr(operator, name)
+    update = getattr(operator, f"i{name}")
 
     def method(a, b):
-        node = a.node
-        if node.primitive is None and a.level != CONSTANT and not graph.recording(a.level):
-            a.data = getattr(operator, f"i{name}")(a.data, plain(b))
-            return a
-        return slow(a, b)
+        if not _updates_input(a, b):
+            return operate(a, b)
+        a.data = update(a.data, plain(b))
+        return a
 
     return method
 
@@ -432,5 +448,5 @@ for _name, _compute in {
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _fast(_name, _compute))
     setattr(Tensor, f"__r{_name}__", _fast(_name, _compute, reflected=True))
-for _name in ("add", "sub", "mul", "truediv"):
-    setattr(Tensor, f"__i{_name}__", _fast_inplace(_name))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Tensor, f"__i{_name}__", _inplace(_name))

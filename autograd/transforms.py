@@ -8,6 +8,7 @@ is a tuple.
 """
 
 import functools
+import operator
 
 import numpy as np
 
@@ -136,7 +137,10 @@ def _block(run, i):
         return run.rebuild(rows[0])
     leaves = [np.shape(variable.node.value) for variable in run.variables]
     if not rows:
-        return run.rebuild([np.zeros(shape + leaf) for leaf in leaves])
+        dtypes = [getattr(variable.node.value, "dtype", float) for variable in run.variables]
+        return run.rebuild(
+            [np.zeros(shape + leaf, t) for leaf, t in zip(leaves, dtypes, strict=True)]
+        )
     return run.rebuild(
         [
             np.reshape(np.stack(column), shape + leaf)
@@ -219,6 +223,7 @@ class _Run:
 
     def __init__(self, f, argnums, args, kwargs):
         level = next(levels)
+        argnums = int(argnums) if isinstance(argnums, np.integer) else argnums
         chosen = _chosen(f, argnums, args)
         leaves, self.rebuild = flatten(chosen)
         self.variables = []
@@ -244,7 +249,10 @@ class _Run:
         self.values = [
             x if node is None else node.value for x, node in zip(outputs, self.nodes, strict=True)
         ]
-        self.values = [_primal(x) if not isinstance(x, Wrapper) else x for x in self.values]
+        try:
+            self.values = [_primal(x) for x in self.values]
+        except TypeError as error:
+            raise TypeError(f"the result of {_called(f)}: {error}") from None
 
     def pull_leaves(self, seeds):
         """Cotangents of the variables; a seed of None stands for zeros."""
@@ -260,7 +268,9 @@ def _chosen(f, argnums, args):
     try:
         if isinstance(argnums, int):
             return args[argnums]
-        return tuple(args[n] for n in argnums)
+        return tuple(args[operator.index(n)] for n in argnums)
+    except TypeError:
+        raise TypeError(f"argnums is an int or a tuple of ints, not {argnums!r}") from None
     except IndexError:
         raise IndexError(
             f"argnums={argnums}, but {_called(f)} was called with {len(args)} positional arguments"
@@ -270,7 +280,7 @@ def _chosen(f, argnums, args):
 def _primal(leaf):
     if isinstance(leaf, Tensor) and leaf.level == CONSTANT:
         return leaf.node.value
-    return leaf if isinstance(leaf, Wrapper) else payload(leaf, "value")
+    return leaf if isinstance(leaf, Wrapper) else payload(leaf, "a value")
 
 
 def _bare(value):

@@ -1,66 +1,140 @@
-"""The view of a variable's array that a user gets as ``tensor.data``: writing bumps its version.
+"""The view of a Tensor's array that a user gets as ``tensor.data``: writes through it are noticed.
 
 An optimizer, or a user, may write into a variable's array between recording and `backward()`.
-A graph that has to read the old values would then give a silently wrong gradient; with the
-version it raises instead.
+A graph that has to read the old values would then give a silently wrong gradient.  So writes are
+logged, by the memory they went to; and a walk over a graph recorded before the latest write asks
+of every value it reads whether that has been `written` since.
 """
 
+import inspect
+from typing import ClassVar
+
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from .graph import serials
+
+
+class Writes:
+    """The log: for each stretch of memory written, when last, and whose it is."""
+
+    latest = 0  # serial of the last write of all; nodes with larger serials need not ask
+    log: ClassVar[dict] = {}  # (first byte, end) -> (serial, name)
+    LIMIT = 1000
+
+    @classmethod
+    def note(cls, array, name):
+        """Note that `array`, of the Tensor called `name`, has been written just now."""
+        cls.latest = next(serials)
+        cls.log[byte_bounds(array)] = cls.latest, name
+        if len(cls.log) > cls.LIMIT:
+            cls._coarsen()
+
+    @classmethod
+    def _coarsen(cls):
+        """Join the older half into one stretch: it may alarm once too often, never too rarely."""
+        entries = sorted(cls.log.items(), key=lambda item: item[1][0])
+        old, new = entries[: len(entries) // 2], entries[len(entries) // 2 :]
+        start, end = min(place[0] for place, _ in old), max(place[1] for place, _ in old)
+        cls.log = {(start, end): (old[-1][1][0], None), **dict(new)}
+
+
+def written(array, since):
+    """``(True, name)`` if memory of `array` was written after the serial `since`."""
+    start, end = byte_bounds(array)
+    for (first, last), (serial, name) in Writes.log.items():
+        if serial > since and first < end and start < last:
+            return True, name
+    return False, None
 
 
 class Watched(np.ndarray):
-    """An ndarray whose writes are noted in a `Version`, shared by its views.
+    """An ndarray whose writes are noted; so are those of its views.
 
-    Only views stay watched; the results of operations are plain arrays.
+    The results of operations are plain arrays.
     """
 
-    version = None
+    name = None
 
     def __array_finalize__(self, parent):
-        # also called for fresh results, which own their memory: those are not watched
-        if self.base is not None:
-            self.version = getattr(parent, "version", None)
+        self.name = getattr(parent, "name", None)
 
     def __setitem__(self, index, value):
         super().__setitem__(index, value)
         self._written()
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-        inputs = [_bare(x) for x in inputs]
+        targets = out or (inputs[:1] if method == "at" else ())
         if out is not None:
-            options["out"] = tuple(_bare(x) for x in out)
-        result = getattr(ufunc, method)(*inputs, **options)
-        for target in out or (self,) if method == "at" or out else ():
-            if isinstance(target, Watched):
-                target._written()
+            options["out"] = tuple(map(_bare, out))
+        result = getattr(ufunc, method)(*map(_bare, inputs), **options)
+        _note(targets)
         return out[0] if out is not None and len(out) == 1 else result
 
     def __array_function__(self, function, types, args, options):
-        targets = [x for x in (*args[:1], options.get("out"), options.get("dst")) if x is not None]
-        if function in _VIEWS:
-            return super().__array_function__(function, types, args, options)
-        result = function(
-            *(_bare(x) for x in args), **{name: _bare(x) for name, x in options.items()}
-        )
-        for target in targets:
-            if isinstance(target, Watched) and (
-                target is options.get("out") or function in _WRITES
-            ):
-                target._written()
-        return result
+        bare_args, bare_options = _bare(args), {key: _bare(v) for key, v in options.items()}
+        result = function(*bare_args, **bare_options)
+        given = [*zip(args, bare_args, strict=True)]
+        given += [(options[key], bare_options[key]) for key in options]
+        first = args[0] if args else next(iter(options.values()))
+        _note([first] if function in _WRITES else [])
+        _note([x for x, bare in given if bare is result and _takes_out(function)])
+        return _watch_views(result, [x for x, _ in given if isinstance(x, Watched)])
+
+    @property
+    def flat(self):
+        """An iterator over the elements, which may be written through it: noted as a write."""
+        self._written()
+        return self.view(np.ndarray).flat
+
+    @flat.setter
+    def flat(self, values):
+        self.view(np.ndarray).flat = values
+        self._written()
 
     def _written(self):
-        if self.version is not None:
-            self.version.bump()
+        Writes.note(self, self.name)
 
     def __reduce__(self):
         return np.asarray(self).__reduce__()
+
+
+def watched(array, name):
+    """`array` as a watched view of itself; `name` is for error messages."""
+    view = array.view(Watched)
+    view.name = name
+    return view
 
 
 def _bare(x):
     if isinstance(x, Watched):
         return x.view(np.ndarray)
     return type(x)(map(_bare, x)) if type(x) in (list, tuple) else x
+
+
+def _note(targets):
+    for target in targets:
+        if isinstance(target, Watched):
+            target._written()
+
+
+def _takes_out(function):
+    """Whether a function that returned its argument wrote into it (np.real and its like do not)."""
+    try:
+        return not {"out", "copy"}.isdisjoint(inspect.signature(function).parameters)
+    except ValueError:  # NumPy's functions in C tell their parameters only since 2.4
+        return True
+
+
+def _watch_views(result, sources):
+    """`result`, watched wherever it is a view of one of the `sources`."""
+    if isinstance(result, np.ndarray):
+        for source in sources:
+            if np.may_share_memory(result, source):
+                return watched(result, source.name)
+    elif type(result) in (list, tuple):
+        return type(result)(_watch_views(part, sources) for part in result)
+    return result
 
 
 def _writer(name):
@@ -75,20 +149,7 @@ def _writer(name):
     return write
 
 
-for _name in ("fill", "sort", "partition", "put", "resize", "itemset", "setfield", "byteswap"):
-    if hasattr(np.ndarray, _name):
-        setattr(Watched, _name, _writer(_name))
+for _name in ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap"):
+    setattr(Watched, _name, _writer(_name))
 
 _WRITES = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
-_VIEWS = {
-    np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze,
-    np.expand_dims, np.diagonal, np.broadcast_to, np.atleast_1d, np.atleast_2d, np.atleast_3d,
-    np.flip, np.flipud, np.fliplr, np.rot90, np.split, np.array_split,
-}  # fmt: skip
-
-
-def watched(array, version):
-    """`array` as a watched view of itself."""
-    view = array.view(Watched)
-    view.version = version
-    return view

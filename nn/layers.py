@@ -144,6 +144,12 @@ class Sequential(Module):
     """Modules (or functions) applied one after the other."""
 
     def __init__(self, *layers):
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(
+                    f"Sequential: layer {i} is a {type(layer).__name__}; give modules or "
+                    f"functions, one argument each"
+                )
         self.layers = list(layers)
 
     def forward(self, x):

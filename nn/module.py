@@ -48,7 +48,7 @@ class Module:
         """``(name, Tensor)`` of every parameter once, however often it is used."""
         seen = set()
         for name, value in _walk(self):
-            if isinstance(value, Tensor) and id(value) not in seen:
+            if isinstance(value, Tensor) and value.is_leaf and id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
 
@@ -58,11 +58,15 @@ class Module:
 
     def modules(self):
         """This module and every module inside it, once."""
-        seen = {}
-        for _, value in _walk(self):
-            if isinstance(value, Module):
-                seen[id(value)] = value
-        return list(seen.values())
+        return [module for _, module in self.named_modules()]
+
+    def named_modules(self):
+        """``(name, module)`` of this module, called "", and of every module inside it, once."""
+        seen = set()
+        for name, value in _walk(self):
+            if isinstance(value, Module) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
 
     def register_buffer(self, name, value):
         """Declare an array that is state but not trained, such as running statistics.
@@ -72,11 +76,15 @@ class Module:
         self.__dict__.setdefault("_buffers", {})[name] = buffer_value(name, value)
 
     def named_buffers(self):
-        """``(name, array)`` of every buffer."""
-        for name, value in _walk(self):
-            if isinstance(value, Module):
-                for key, array in value.__dict__.get("_buffers", {}).items():
-                    yield f"{name}.{key}".lstrip("."), array
+        """``(name, array)`` of every buffer once."""
+        for name, buffers, key in self._buffer_places():
+            yield name, buffers[key]
+
+    def _buffer_places(self):
+        for path, module in self.named_modules():
+            buffers = module.__dict__.get("_buffers", {})
+            for key in buffers:
+                yield f"{path}.{key}" if path else key, buffers, key
 
     def __setattr__(self, name, value):
         if name in self.__dict__.get("_buffers", ()):
@@ -127,26 +135,27 @@ class Module:
 
         Raises ValueError naming what is missing, unexpected, or of another shape.
         """
-        own = self.state_dict()
-        problems = [f"missing {name}" for name in own if name not in state]
+        own, new, problems = self.state_dict(), {}, []
+        for name, value in own.items():
+            if name not in state:
+                problems.append(f"missing {name}")
+                continue
+            try:
+                new[name] = np.array(state[name], dtype=value.dtype)
+            except (TypeError, ValueError) as error:
+                problems.append(f"{name} is no array of {value.dtype}: {error}")
+                continue
+            if new[name].shape != value.shape:
+                problems.append(
+                    f"{name} has shape {new[name].shape}, the module's has {value.shape}"
+                )
         problems += [f"unexpected {name}" for name in state if name not in own]
-        problems += [
-            f"{name} has shape {np.shape(state[name])}, the module's has {value.shape}"
-            for name, value in own.items()
-            if name in state and np.shape(state[name]) != value.shape
-        ]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
         for name, p in self.named_parameters():
-            value = p.data
-            p.data = (
-                float(state[name])
-                if type(value) is float
-                else np.array(state[name], dtype=value.dtype)
-            )
-        for name, array in list(self.named_buffers()):
-            *path, key = name.split(".")
-            _follow(self, path)._buffers[key] = np.array(state[name], dtype=array.dtype)
+            p.data = new[name].item() if type(p.data) is float else new[name]
+        for name, buffers, key in list(self._buffer_places()):
+            buffers[key] = new[name]
 
     # --- as one argument of grad and its like ---
 
@@ -160,12 +169,13 @@ class Module:
         leaves = [value for value, _ in places.values()]
 
         def rebuild(values):
-            new = {
-                path: value
-                for (_, paths), value in zip(places.values(), values, strict=True)
-                for path in paths
-            }
-            return _rebuilt(self, "", new)
+            new, standing = {}, {}
+            for (name, (_, paths)), value in zip(places.items(), values, strict=True):
+                for path in paths:
+                    new[path], standing[path] = value, name
+            copy = _rebuilt(self, "", new)
+            copy.__dict__["_leaves"] = standing
+            return copy
 
         return [_by_value(leaf) for leaf in leaves], rebuild
 
@@ -175,11 +185,14 @@ class Module:
 
     def _leaf_places(self):
         """name -> (value, all paths where it stands), of trainable parameters."""
-        marked = self.__dict__.get("_leaves")
+        standing = self.__dict__.get("_leaves")  # of a copy with other values: path -> name
         places, names = {}, {}
         for path, value in _walk(self):
-            if path in marked if marked is not None else _trainable(value):
-                name = names.setdefault(id(value), path)
+            if standing is not None:
+                name = standing.get(path)
+            else:
+                name = names.setdefault(id(value), path) if _trainable(value) else None
+            if name is not None:
                 places.setdefault(name, (value, []))[1].append(path)
         return places
 
@@ -227,7 +240,7 @@ def functional_call(module, parameters, *args, **kwargs):
 
 def _children(x):
     if isinstance(x, Module):
-        return [(k, v) for k, v in x.__dict__.items() if not k.startswith("_")]
+        return [(k, v) for k, v in x.__dict__.items() if k not in ("_buffers", "_leaves")]
     if isinstance(x, dict):
         return list(x.items())
     if isinstance(x, (list, tuple)):
@@ -252,12 +265,6 @@ def _parts(x, path=""):
             yield from _parts(value, here)
 
 
-def _follow(x, path):
-    for key in path:
-        x = dict((str(k), v) for k, v in _children(x))[key]
-    return x
-
-
 def _rebuilt(x, path, new):
     """A copy of the structure of `x` with the values `new` has for paths; the rest shared."""
     if path in new:
@@ -270,12 +277,13 @@ def _rebuilt(x, path, new):
         copy = object.__new__(type(x))
         copy.__dict__.update(x.__dict__)
         copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
-        copy.__dict__["_leaves"] = frozenset(new) if not path else None
+        copy.__dict__.pop("_leaves", None)
         return copy
     if isinstance(x, dict):
         return {key: inside(key, value) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
-        return type(x)([inside(key, value) for key, value in enumerate(x)])
+        parts = [inside(key, value) for key, value in enumerate(x)]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
     return x
 
 
@@ -284,7 +292,7 @@ def _trainable(value):
 
 
 def _by_value(leaf):
-    return np.asarray(leaf.data) if _is_input(leaf) else leaf
+    return leaf.node.value if _is_input(leaf) else leaf
 
 
 def _is_input(leaf):

@@ -25,16 +25,21 @@ class Optimizer:
     slots = ()  # names of the state arrays, each shaped like its parameter
 
     def __init__(self, params, lr, **hyper):
+        if hasattr(params, "requires_grad") or not hasattr(params, "__iter__"):
+            raise TypeError(
+                f"{type(self).__name__}: pass a list of Tensors, such as model.parameters(), not "
+                f"a single {type(params).__name__}"
+            )
         self.params = list(params)
         if not self.params:
             raise ValueError(
                 f"{type(self).__name__}: no parameters to optimize; pass model.parameters()"
             )
         for i, p in enumerate(self.params):
-            if not hasattr(p, "requires_grad") or not hasattr(p, "grad"):
-                raise TypeError(
-                    f"{type(self).__name__}: parameter {i} is a {type(p).__name__}, not a Tensor"
-                )
+            if not getattr(p, "is_leaf", False):
+                result = "the result of an operation, not an input Tensor"
+                what = result if hasattr(p, "is_leaf") else f"a {type(p).__name__}, not a Tensor"
+                raise TypeError(f"{type(self).__name__}: parameter {i} is {what}")
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{type(self).__name__}: a parameter is given more than once")
         _check(self, lr=lr, **hyper)
@@ -147,7 +152,7 @@ class Adam(Optimizer):
     slots = ("mean", "square")
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def constants(self, step):
         """Bias corrections, folded: η m̂/(√v̂ + ε) = rate · m / (√v + eps)."""
@@ -181,7 +186,7 @@ def _check(optimizer, **settings):
         "lr": ("a number >= 0", lambda v: v >= 0),
         "momentum": ("in [0, 1)", lambda v: 0 <= v < 1),
         "betas": ("two numbers in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
-        "eps": ("a number >= 0", lambda v: v >= 0),
+        "eps": ("a number > 0", lambda v: v > 0),
         "weight_decay": ("a number >= 0", lambda v: v >= 0),
     }
     for name, value in settings.items():

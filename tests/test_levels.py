@@ -1,5 +1,6 @@
 """Transformations inside transformations, silence inside levels, and threads."""
 
+import sys
 import threading
 
 import numpy as np
@@ -396,6 +397,33 @@ def test_threads_share_a_graph():
         thread.join()
     for g in found:
         np.testing.assert_array_equal(g, expected)
+
+
+def test_threads_write_their_own_arrays_while_others_walk():
+    """Writes are noticed across the process; walks are not disturbed by those of other threads."""
+    errors, switch = [], sys.getswitchinterval()
+
+    def walk():
+        try:
+            for _ in range(300):
+                x = Tensor(np.linspace(0, 1, 5))
+                y = np.sum(np.sin(x) * x)
+                Tensor(np.ones(3)).data[...] = 0.0
+                y.backward()
+                np.testing.assert_allclose(x.grad, np.sin(x.data) + x.data * np.cos(x.data))
+        except BaseException as error:  # noqa: B036 - shown by the assertion
+            errors.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=walk) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert not errors
 
 
 def test_the_count_of_silences_comes_back_to_zero():

@@ -4,6 +4,7 @@ PyTorch's numbers were computed in double precision with PyTorch 2.13.0 (CPU), o
 `wave` makes.
 """
 
+import collections
 import copy
 import pickle
 import warnings
@@ -810,6 +811,9 @@ def test_layers_run_on_plain_arrays_in_no_grad():
 # --- Module: what it finds -----------------------------------------------------------------------
 
 
+Weights = collections.namedtuple("Weights", "a b")
+
+
 class Branches(nn.Module):
     """Parts in lists, tuples and dicts, nested."""
 
@@ -848,6 +852,37 @@ def test_grad_by_containers_of_parts():
     assert slope.heads[0].bias.tolist() == [2, 2]
     assert slope.table["a"].tolist() == [1, 1, 1]
     assert np.all(slope.heads[1]["deep"][0].weight == 0)
+
+
+def test_parameters_are_found_in_namedtuples_and_private_attributes():
+    class Pair(nn.Module):
+        def __init__(self):
+            self.pair = Weights(nn.Parameter(2.0), nn.Parameter(3.0))
+            self._hidden = nn.Linear(1, 1, bias=False)
+
+        def forward(self, x):
+            return self.pair.a * self.pair.b * x
+
+    model = Pair()
+    assert [n for n, _ in model.named_parameters()] == ["pair.0", "pair.1", "_hidden.weight"]
+    slope = grad(lambda m: m(5.0))(model)
+    assert slope.pair == Weights(15.0, 10.0)
+
+
+def test_a_result_kept_in_an_attribute_is_no_parameter():
+    class Keeps(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(2, 1, bias=False)
+
+        def forward(self, x):
+            self.last = self.layer(x)
+            return np.sum(self.last)
+
+    model = Keeps()
+    model(np.ones((3, 2)))
+    assert [name for name, _ in model.named_parameters()] == ["layer.weight"]
+    assert list(model.state_dict()) == ["layer.weight"]
+    close(grad(lambda m: m(np.ones((3, 2))))(model).layer.weight, [[3, 3]])
 
 
 class Tied(nn.Module):
@@ -967,6 +1002,15 @@ def test_buffers_are_listed_with_their_paths():
     ]  # fmt: skip
 
 
+def test_a_shared_modules_buffers_count_once():
+    class Shared(nn.Module):
+        def __init__(self):
+            self.a = self.b = nn.BatchNorm1d(2)
+
+    assert [n for n, _ in Shared().named_buffers()] == ["a.running_mean", "a.running_var"]
+    assert list(Shared().state_dict()) == ["a.weight", "a.bias", "a.running_mean", "a.running_var"]
+
+
 def test_a_buffer_is_no_parameter():
     layer = nn.BatchNorm1d(2)
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
@@ -1062,6 +1106,19 @@ def test_load_state_dict_takes_numbers():
     assert model.scale.data == 5.0 and type(model.scale.data) is float
 
 
+def test_load_state_dict_reaches_buffers_under_any_key():
+    class Keyed(nn.Module):
+        def __init__(self):
+            self.table = {"a.b": nn.BatchNorm1d(2), 3: [nn.BatchNorm1d(2)]}
+
+    model = Keyed()
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    assert len(state) == 8
+    model.load_state_dict(state)
+    for name, value in model.state_dict().items():
+        assert np.array_equal(value, state[name])
+
+
 def test_load_state_dict_reaches_shared_parameters():
     model = Tied()
     model.load_state_dict({"there.weight": np.ones((2, 3))})
@@ -1092,8 +1149,10 @@ def test_load_state_dict_changes_nothing_unless_all_fits(change, message):
 
 
 def test_load_state_dict_names_all_problems_at_once():
-    with pytest.raises(ValueError, match="missing bias.*unexpected extra.*weight has shape"):
+    with pytest.raises(ValueError) as caught:
         nn.Linear(2, 1).load_state_dict({"weight": np.ones(2), "extra": 1.0})
+    for problem in ("missing bias", "unexpected extra", "weight has shape (2,)"):
+        assert problem in str(caught.value)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
@@ -1170,6 +1229,12 @@ def test_sequential_applies_layers_and_functions_in_order():
 
 def test_sequential_without_layers_is_the_identity():
     assert nn.Sequential()(3.0) == 3.0
+
+
+@pytest.mark.parametrize("wrong", [5, None, [nn.Tanh()]])
+def test_sequential_refuses_what_cannot_be_called(wrong):
+    with pytest.raises(TypeError, match=f"Sequential.*1.*{type(wrong).__name__}"):
+        nn.Sequential(nn.Tanh(), wrong)
 
 
 def test_sequential_is_indexed_and_sliced():

@@ -145,7 +145,9 @@ def _box(graph, name, lines, kind):
 
 
 def _text(text):
-    return escape(str(text)).replace("\n", " ") or " "
+    """Any text as Graphviz shows it letter for letter: no markup, no escapes, nothing unprintable."""
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text))
+    return escape(text).replace("\\", "&#92;&#92;") if text.strip() else "&#160;"
 
 
 def _value(value):

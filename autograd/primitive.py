@@ -200,7 +200,7 @@ _METADATA = {"shape", "dtype", "ndim", "size"}
 def _reads(rule):
     """Positions (0 for y, 1 for the first argument, ...) whose values a rule reads."""
     code = getattr(rule, "__code__", None)
-    if code is None or code.co_flags & inspect.CO_VARARGS:
+    if not inspect.isfunction(rule) or code.co_flags & inspect.CO_VARARGS:
         return EVERYTHING
     names = code.co_varnames[: code.co_argcount]
     position = {name: i - 1 for i, name in enumerate(names) if i >= 1}

@@ -422,8 +422,8 @@ def _fast(name, compute, reflected=False):
 
 
 def _updates_input(tensor, other):
-    """Whether writing into a Tensor updates its array: an input's, inside this thread's no_grad."""
-    if tensor.node.primitive is not None or tensor.level != BASE or graph.recording(BASE):
+    """Whether writing into a Tensor writes its array: without history, in this thread's no_grad."""
+    if tensor.node.primitive is not None or tensor.level > BASE or graph.recording(BASE):
         return False
     return not isinstance(other, Wrapper) or not graph.recording(other.level)
 

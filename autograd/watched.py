@@ -7,45 +7,61 @@ of every value it reads whether that has been `written` since.
 """
 
 import inspect
+import weakref
 from typing import ClassVar
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
 from .graph import serials
 
 
 class Writes:
-    """The log: for each stretch of memory written, when last, and whose it is."""
+    """The log: for each block of memory which parts of it were written, when last, and whose."""
 
     latest = 0  # serial of the last write of all; nodes with larger serials need not ask
-    log: ClassVar[dict] = {}  # (first byte, end) -> (serial, name)
-    LIMIT = 1000
+    blocks: ClassVar[dict] = {}  # id of the array that owns the memory -> _Block
+    PARTS = 100  # more parts of one block than this are taken for all of it
 
     @classmethod
     def note(cls, array, name):
         """Note that `array`, of the Tensor called `name`, has been written just now."""
         cls.latest = next(serials)
-        cls.log[byte_bounds(array)] = cls.latest, name
-        if len(cls.log) > cls.LIMIT:
-            cls._coarsen()
-
-    @classmethod
-    def _coarsen(cls):
-        """Join the older half into one stretch: it may alarm once too often, never too rarely."""
-        entries = sorted(cls.log.items(), key=lambda item: item[1][0])
-        old, new = entries[: len(entries) // 2], entries[len(entries) // 2 :]
-        start, end = min(place[0] for place, _ in old), max(place[1] for place, _ in old)
-        cls.log = {(start, end): (old[-1][1][0], None), **dict(new)}
+        root = _root(array)
+        key = id(root)
+        if key not in cls.blocks:
+            cls.blocks[key] = weakref.ref(root, lambda _: cls.blocks.pop(key, None)), {}
+        parts = cls.blocks[key][1]
+        if len(parts) >= cls.PARTS:
+            parts.clear()
+            array = root
+        offset = _address(array) - _address(root)
+        parts[offset, array.shape, array.strides, array.dtype] = cls.latest, name
 
 
 def written(array, since):
     """``(True, name)`` if memory of `array` was written after the serial `since`."""
-    start, end = byte_bounds(array)
-    for (first, last), (serial, name) in Writes.log.items():
-        if serial > since and first < end and start < last:
-            return True, name
+    root = _root(array)
+    for (offset, shape, strides, dtype), (serial, name) in _parts(root).items():
+        if serial > since:
+            part = np.ndarray(shape, dtype, root, offset, strides)
+            if np.shares_memory(array, part, max_work=10_000):
+                return True, name
     return False, None
+
+
+def _parts(root):
+    return Writes.blocks[id(root)][1] if id(root) in Writes.blocks else {}
+
+
+def _root(array):
+    """The array that owns the memory; the same one for all views of it."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _address(array):
+    return array.__array_interface__["data"][0]
 
 
 class Watched(np.ndarray):

@@ -76,8 +76,8 @@ def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
             cotangents[node] = g
         if node.serial < latest:
             check_unwritten(node, on_path)
-        if everything and primitive.kind == "elementwise" and len(node.inputs) == 2:
-            found = pulled_from_two(node, g)
+        if everything and node.options is None and primitive.kind == "elementwise":
+            found = pulled_simply(node, g)
         else:
             found = pulled(node, g, on_path, lift)
         for source, c in found:
@@ -132,20 +132,23 @@ def pulled(node, g, on_path=None, lift=None):
     return found
 
 
-def pulled_from_two(node, g):
-    """The same for two elementwise inputs, written out: numbers are walked twice as fast."""
-    a, b = node.inputs
-    p, q = node.primitive.pulls
-    y = node.value
-    u = a.value if isinstance(a, Node) else a
-    v = b.value if isinstance(b, Node) else b
+def pulled_simply(node, g):
+    """The same for elementwise operations without options: numbers are walked twice as fast."""
+    inputs, pulls, y = node.inputs, node.primitive.pulls, node.value
     try:
-        return (
-            (a, None if p is None or u is a else p(g, y, u, v)),
-            (b, None if q is None or v is b else q(g, y, u, v)),
-        )
+        if len(inputs) == 1:
+            return ((inputs[0], pulls[0](g, y, inputs[0].value)),) if pulls[0] else ()
+        if len(inputs) == 2:
+            (a, b), (p, q) = inputs, pulls
+            u = a.value if isinstance(a, Node) else a
+            v = b.value if isinstance(b, Node) else b
+            return (
+                (a, None if p is None or u is a else p(g, y, u, v)),
+                (b, None if q is None or v is b else q(g, y, u, v)),
+            )
     except ArithmeticError:
-        return pulled(node, g)
+        pass
+    return pulled(node, g)
 
 
 def shares_memory(c, g, node):
@@ -173,16 +176,19 @@ def fit(c, value):
     """The cotangent `c` in the shape of the `value` it belongs to: undoes broadcasting."""
     shape = c.shape if isinstance(c, np.ndarray) else np.shape(c)
     wanted = value.shape if isinstance(value, np.ndarray) else np.shape(value)
+    extra = len(shape) - len(wanted)
+    if extra > 0:
+        c = np.add.reduce(c, axis=0 if extra == 1 else tuple(range(extra)))
+        shape = shape[extra:]
     if shape != wanted:
-        extra = len(shape) - len(wanted)
-        if extra > 0:
-            c = np.add.reduce(c, axis=0 if extra == 1 else tuple(range(extra)))
         stretched = tuple(
-            i for i, n in enumerate(wanted) if n == 1 and extra + i >= 0 and shape[extra + i] != 1
+            i
+            for i, n in enumerate(wanted)
+            if n == 1 and i >= -extra and shape[i + min(extra, 0)] != 1
         )
         if stretched:
             c = np.add.reduce(c, axis=stretched, keepdims=True)
-        if extra < 0 or np.shape(c) != wanted:
+        if np.shape(c) != wanted:
             c = np.broadcast_to(c, wanted)
     if type(value) is float and not isinstance(c, Wrapper):
         return float(c)

@@ -13,7 +13,7 @@ import numpy as np
 from . import graph, reverse
 from .duck import BINARY, Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
-from .primitive import Wrapper, explained, plain, registry
+from .primitive import Primitive, Wrapper, explained, plain, registry
 from .reverse import describe
 from .rules.elementwise import power
 from .rules.indexing import getitem, pick, setitem
@@ -89,6 +89,13 @@ class Tensor(Duck):
             inputs.append(source)
             values.append(arg)
         return tuple(inputs), values
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if method == "__call__" and not options and len(inputs) == 1:
+            operation = registry.get(ufunc)  # one argument, and that is this Tensor
+            if type(operation) is Primitive:
+                return self.bind(operation, inputs, options)
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
     def plain(self):
         """The array or number inside, of all levels."""

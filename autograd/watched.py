@@ -41,12 +41,24 @@ class Writes:
 def written(array, since):
     """``(True, name)`` if memory of `array` was written after the serial `since`."""
     root = _root(array)
-    for (offset, shape, strides, dtype), (serial, name) in _parts(root).items():
+    for (offset, shape, strides, dtype), (serial, name) in list(
+        _parts(root).items()
+    ):  # another thread may write
         if serial > since:
-            part = np.ndarray(shape, dtype, root, offset, strides)
-            if np.shares_memory(array, part, max_work=10_000):
+            part = _Part(_address(root) + offset, shape, strides, dtype)
+            if np.may_share_memory(array, np.asarray(part), max_work=10_000):
                 return True, name
     return False, None
+
+
+class _Part:
+    """Where a written part lay, as an array to compare addresses with; its memory is not read."""
+
+    def __init__(self, address, shape, strides, dtype):
+        self.__array_interface__ = {
+            "data": (address, True), "shape": shape, "strides": strides, "typestr": dtype.str,
+            "version": 3,
+        }  # fmt: skip
 
 
 def _parts(root):
@@ -112,7 +124,10 @@ class Watched(np.ndarray):
         Writes.note(self, self.name)
 
     def __reduce__(self):
-        return np.asarray(self).__reduce__()
+        return self.view(np.ndarray).__reduce__()
+
+    def __repr__(self):
+        return repr(self.view(np.ndarray))
 
 
 def watched(array, name):

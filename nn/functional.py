@@ -17,7 +17,8 @@ def _rows(a):
 
 
 def _linear(x, weight, bias):
-    y = x @ weight.T
+    # np.dot and not @, for two matrices: small ones take a fifth less time
+    y = np.dot(x, weight.T) if np.ndim(x) == 2 else x @ weight.T
     return y if bias is None else _plus(y, bias)
 
 
@@ -32,8 +33,8 @@ def _plus(y, b):
 linear = general(
     _linear,
     (
-        lambda g, y, x, weight, bias: g @ weight,
-        lambda g, y, x, weight, bias: _rows(g).T @ _rows(x),
+        lambda g, y, x, weight, bias: np.dot(g, weight) if g.ndim == 2 else g @ weight,
+        lambda g, y, x, weight, bias: np.dot(_rows(g).T, _rows(x)),
         lambda g, y, x, weight, bias: g,
     ),
     (
@@ -128,15 +129,16 @@ def dropout(x, p=0.5, generator=None):
 
 
 def _cross_entropy(logits, labels, mean, kept):
-    rows = np.arange(logits.shape[0])
+    n, classes = logits.shape
+    places = np.arange(0, n * classes, classes) + labels  # of the labels' scores, row after row
     shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
     slopes = np.exp(shifted)
     total = np.add.reduce(slopes, 1, keepdims=True)
-    losses = np.log(total[:, 0]) - shifted[rows, labels]
+    losses = np.log(total[:, 0]) - shifted.reshape(-1)[places]
     slopes /= total
-    slopes[rows, labels] -= 1
+    slopes.reshape(-1)[places] -= 1
     kept["logits"], kept["slopes"] = logits, slopes
-    return np.add.reduce(losses) / logits.shape[0] if mean else losses
+    return np.add.reduce(losses) / n if mean else losses
 
 
 def _cross_entropy_slopes(logits, labels, kept):
@@ -191,12 +193,9 @@ def cross_entropy(logits, labels, reduction="mean"):
         raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
-    options = {"labels": labels, "mean": reduction == "mean", "kept": {}}
-    try:  # NumPy's indexing finds labels that are too large, and only takes negative ones
-        if labels.size and np.minimum.reduce(labels) < 0:
-            raise IndexError
-        losses = _softmax_cross_entropy.apply((logits,), options)
-    except IndexError:
+    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= shape[1]):
         wrong = labels[(labels < 0) | (labels >= shape[1])][0]
-        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}") from None
+        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
+    options = {"labels": labels, "mean": reduction == "mean", "kept": {}}
+    losses = _softmax_cross_entropy.apply((logits,), options)
     return np.sum(losses) if reduction == "sum" else losses

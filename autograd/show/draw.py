@@ -145,7 +145,7 @@ def _box(graph, name, lines, kind):
 
 
 def _text(text):
-    """Any text as Graphviz shows it letter for letter: no markup, no escapes, nothing unprintable."""
+    """Any text as Graphviz shows it letter for letter: without markup, escapes or controls."""
     text = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text))
     return escape(text).replace("\\", "&#92;&#92;") if text.strip() else "&#160;"
 

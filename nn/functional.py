@@ -8,6 +8,7 @@ composed form.  Shapes: N examples, C classes or features.
 import numpy as np
 
 from autograd import elementwise, general, softmax
+from autograd.primitive import plain
 from autograd.rules.random import bernoulli
 
 
@@ -175,7 +176,7 @@ def cross_entropy(logits, labels, reduction="mean"):
     Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
     range.
     """
-    labels = np.asarray(labels)
+    labels = np.asarray(plain(labels))
     shape = logits.shape if hasattr(logits, "shape") else np.shape(logits)
     if len(shape) != 2 or labels.shape != shape[:1]:
         raise ValueError(

@@ -96,6 +96,10 @@ class BatchNorm1d(Module):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
         _positive("BatchNorm1d", num_features=num_features)
+        if not eps >= 0 or not 0 <= momentum <= 1:
+            raise ValueError(
+                f"BatchNorm1d: eps >= 0 and momentum in [0, 1] wanted, got {eps} and {momentum}"
+            )
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, dtype))
         self.bias = Parameter(np.zeros(num_features, dtype))

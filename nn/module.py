@@ -71,8 +71,11 @@ class Module:
     def register_buffer(self, name, value):
         """Declare an array that is state but not trained, such as running statistics.
 
-        It reads and assigns like an attribute; assigning takes the plain value.
+        It reads and assigns like an attribute; assigning takes the plain value.  Raises
+        ValueError for the name of an attribute that is something else.
         """
+        if name in self.__dict__:
+            raise ValueError(f"{type(self).__name__}: {name!r} is an attribute already")
         self.__dict__.setdefault("_buffers", {})[name] = buffer_value(name, value)
 
     def named_buffers(self):
@@ -269,6 +272,8 @@ def _rebuilt(x, path, new):
     """A copy of the structure of `x` with the values `new` has for paths; the rest shared."""
     if path in new:
         return new[path]
+    if path and not any(changed.startswith(f"{path}.") for changed in new):
+        return x  # nothing inside changes: the same object, and what a forward keeps in it stays
 
     def inside(key, value):
         return _rebuilt(value, f"{path}.{key}" if path else str(key), new)

@@ -183,7 +183,7 @@ class Adam(Optimizer):
 def _check(optimizer, **settings):
     """Raise ValueError for a setting outside its range."""
     ranges = {
-        "lr": ("a number >= 0", lambda v: v >= 0),
+        "lr": ("a finite number >= 0", lambda v: 0 <= v < float("inf")),
         "momentum": ("in [0, 1)", lambda v: 0 <= v < 1),
         "betas": ("two numbers in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
         "eps": ("a number > 0", lambda v: v > 0),

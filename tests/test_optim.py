@@ -520,7 +520,7 @@ BAD = {
     ("Adam", "weight_decay"): [-0.1, np.nan, "0.1", None],
 }
 RANGE = {
-    "lr": "a number >= 0",
+    "lr": "a finite number >= 0",
     "momentum": "in [0, 1)",
     "betas": "two numbers in [0, 1)",
     "eps": "a number >",

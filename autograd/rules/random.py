@@ -10,7 +10,7 @@ import numpy as np
 
 from ..primitive import elementwise
 
-_default = np.random.default_rng()
+_default = None  # made when first asked for: np.random takes a while to import
 
 
 def seed(n):
@@ -30,6 +30,9 @@ def seed(n):
 
 def generator_or_default(generator=None):
     """`generator`, or the default one where that is None."""
+    global _default
+    if generator is None and _default is None:
+        _default = np.random.default_rng()
     return _default if generator is None else generator
 
 

@@ -84,6 +84,8 @@ class Tensor(Duck):
                     arg = source.value
                 elif arg.level == CONSTANT:
                     source = arg = arg.node.value
+                else:
+                    source = arg = snapshot(arg)
             elif type(arg) in (list, tuple):
                 source = arg = np.asarray(arg)
             inputs.append(source)
@@ -113,7 +115,7 @@ class Tensor(Duck):
         node = self.node
         value = node.value
         if type(value) is not np.ndarray:
-            return value
+            return snapshot(value)
         if node.primitive is None:
             return watched(value, node.name)
         value = value.view()
@@ -314,7 +316,16 @@ def lifted(node, level):
 
 def variable(value, level):
     """A new input at `level`; its value may be a wrapper of a lower level."""
-    return handle(Leaf(value), level)
+    return handle(Leaf(snapshot(value)), level)
+
+
+def snapshot(x):
+    """`x`; of a Tensor, another handle on the same node.
+
+    `t[i] = v`, `t.data = ...` and freezing give the handle `t` another node.  What a graph of a
+    higher level holds, and what it hands out, must not change with it.
+    """
+    return handle(x.node, x.level) if type(x) is Tensor else x
 
 
 def stop_gradient(x):

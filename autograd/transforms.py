@@ -16,7 +16,7 @@ from . import reverse
 from .graph import CONSTANT, levels
 from .primitive import Wrapper
 from .reverse import describe
-from .tensor import Tensor, lifted, payload, variable
+from .tensor import Tensor, lifted, payload, snapshot, variable
 from .tree import flatten, paths
 
 
@@ -211,7 +211,7 @@ def gradients(y, xs, seed=None, record=False):
     lift = (lambda node: lifted(node, y.level)) if record else None
     found = reverse.gradients(y.node, seed, [x.node for x in leaves], lift)
     if record:
-        found = [g if isinstance(g, Wrapper) else Tensor(g).detach() for g in found]
+        found = [snapshot(g) if isinstance(g, Wrapper) else Tensor(g).detach() for g in found]
     return rebuild(found)
 
 
@@ -257,7 +257,8 @@ class _Run:
     def pull_leaves(self, seeds):
         """Cotangents of the variables; a seed of None stands for zeros."""
         pairs = [(n, s) for n, s in zip(self.nodes, seeds, strict=True) if n and s is not None]
-        return reverse.cotangents(pairs, [variable.node for variable in self.variables])
+        found = reverse.cotangents(pairs, [variable.node for variable in self.variables])
+        return [snapshot(g) for g in found]
 
     def pull(self, seeds):
         """The same in the structure of the arguments."""
@@ -280,7 +281,7 @@ def _chosen(f, argnums, args):
 def _primal(leaf):
     if isinstance(leaf, Tensor) and leaf.level == CONSTANT:
         return leaf.node.value
-    return leaf if isinstance(leaf, Wrapper) else payload(leaf, "a value")
+    return snapshot(leaf) if isinstance(leaf, Wrapper) else payload(leaf, "a value")
 
 
 def _bare(value):

@@ -285,6 +285,61 @@ def test_a_leaked_inner_value_is_harmless():
     assert grad(lambda y: y * stop_gradient(leaked[0]))(2.0) == 9.0
 
 
+# --- a handle's new node does not reach what was recorded with the old one ------------------------
+
+
+def assign_element(t):
+    t[0] = 100.0
+
+
+def assign_data(t):
+    t.data = np.array([100.0, 100.0])
+
+
+@pytest.mark.parametrize("change", [assign_element, assign_data])
+def test_a_captured_tensor_changed_after_its_use(change):
+    """The derivative of x * w by x is the w that was multiplied, whatever w becomes."""
+    w = Tensor([1.0, 2.0])
+
+    def f(x):
+        y = x * w
+        change(w)
+        return np.sum(y)
+
+    assert grad(f)(np.ones(2)).data.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("change", [assign_element, assign_data])
+def test_the_point_of_a_vjp_changed_before_its_pull(change):
+    w = Tensor([1.0, 2.0])
+    _, pull = vjp(lambda x: x * x, w)
+    change(w)
+    assert pull(np.ones(2))[0].data.tolist() == [2.0, 4.0]
+
+
+def test_the_result_of_a_vjp_changed_before_its_pull():
+    y, pull = vjp(np.exp, Tensor([0.0, 0.0]))
+    y[0] = 100.0
+    assert pull(np.ones(2))[0].data.tolist() == [1.0, 1.0]
+
+
+def test_the_data_of_a_result_changed():
+    def f(x):
+        y = np.exp(x)
+        y.data[0] = 100.0
+        return np.sum(y)
+
+    assert grad(f)(Tensor([0.0, 0.0])).data.tolist() == [1.0, 1.0]
+
+
+def test_cotangents_that_are_tensors_have_handles_of_their_own():
+    c = Tensor([1.0, 2.0])
+    _, pull = vjp(lambda a, b: a + b, np.ones(2), np.ones(2))
+    a, b = pull(c)
+    a[0] = 100.0
+    assert b.data.tolist() == c.data.tolist() == [1.0, 2.0]
+
+
 # --- silence -----------------------------------------------------------------------------------
 
 

@@ -270,11 +270,13 @@ class Tensor(Duck):
         return f"Tensor({text}{dtype}{name}{constant})"
 
     def __reduce__(self):
-        """Pickle and deepcopy take the handle with its value and gradient, not its graph."""
-        return _restore, (self.plain(), self.name, self.requires_grad, self.grad)
+        """Pickle and copy take the handle with its value and gradient, not its graph.
 
-    def __copy__(self):
-        return _restore(self.plain(), self.name, self.requires_grad, self.grad)
+        Raises TypeError inside grad() and the like, where that would lose the derivative.
+        """
+        if self.level > BASE:
+            raise self._no_conversion("copy or pickle", "np.copy (x.copy())")
+        return _restore, (self.plain(), self.name, self.requires_grad, self.grad)
 
 
 def _restore(value, name, requires_grad, grad):

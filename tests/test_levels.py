@@ -1,5 +1,7 @@
 """Transformations inside transformations, silence inside levels, and threads."""
 
+import copy
+import pickle
 import sys
 import threading
 
@@ -283,6 +285,13 @@ def test_a_leaked_inner_value_is_harmless():
     grad(f)(3.0)
     assert grad(lambda y: y * y)(2.0) == 4.0
     assert grad(lambda y: y * stop_gradient(leaked[0]))(2.0) == 9.0
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_that_would_lose_the_derivative_is_refused(duplicate):
+    with pytest.raises(TypeError, match="lose its derivative; use np.copy"):
+        grad(lambda x: duplicate(x) ** 2)(3.0)
+    assert grad(lambda x: x.copy() ** 2)(3.0) == 6.0
 
 
 # --- a handle's new node does not reach what was recorded with the old one ------------------------

@@ -16,14 +16,9 @@ from .watched import Writes, written
 def backward(output, seed):
     """Add the derivative of `output`, weighted by `seed`, to the gradient cells of its leaves."""
     nodes = history(output)
-    cotangents = pull_back(nodes, {output: seed})
-    seeds = (seed,)
-    found = [
-        (node.cell, finish(node, cotangents.get(node), seeds))
-        for node in nodes
-        if node.primitive is None
-    ]
-    for cell, gradient in found:  # all is computed before anything changes
+    leaves = [node for node in nodes if node.primitive is None]
+    found = finish(leaves, pull_back(nodes, {output: seed}))
+    for cell, gradient in zip([leaf.cell for leaf in leaves], found, strict=True):
         cell.grad = gradient if cell.grad is None else cell.grad + gradient
 
 
@@ -32,8 +27,7 @@ def cotangents(pairs, leaves):
     seeds = {}
     for output, seed in pairs:
         seeds[output] = seeds[output] + seed if output in seeds else seed
-    found = pull_back(history(*seeds), seeds)
-    return [finish(leaf, found.get(leaf), tuple(seeds.values())) for leaf in leaves]
+    return finish(leaves, pull_back(history(*seeds), seeds))
 
 
 def gradients(output, seed, wanted, lift=None):
@@ -47,11 +41,7 @@ def gradients(output, seed, wanted, lift=None):
     for node in reversed(nodes):  # oldest first: the edges towards a wanted node
         if not on_path.isdisjoint(i for i in node.inputs if isinstance(i, Node)):
             on_path.add(node)
-    found = pull_back(nodes, {output: seed}, on_path, frozenset(wanted), lift)
-    results = []
-    for node in wanted:
-        results.append(finish(node, found.get(node), (seed, *results)))
-    return results
+    return finish(wanted, pull_back(nodes, {output: seed}, on_path, frozenset(wanted), lift))
 
 
 def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
@@ -195,7 +185,22 @@ def fit(c, value):
     return c
 
 
-def finish(node, c, seeds):
+def finish(nodes, cotangents):
+    """The gradients of `nodes`, no two of them in the same memory."""
+    found, given = [], set()
+    for node in nodes:
+        c = as_gradient(node, cotangents.get(node))
+        if type(c) is not float:
+            # shares_memory() saw to the leaves' one by one, but a rule for any number of
+            # arguments may answer with one array for several
+            if isinstance(c, np.ndarray) and (node.primitive or id(c) in given):
+                c = c.copy()
+            given.add(id(c))
+        found.append(c)
+    return found
+
+
+def as_gradient(node, c):
     """A cotangent as a gradient: added up, in the node's dtype; zeros where there is none."""
     value = node.value
     if type(c) is list:
@@ -208,9 +213,6 @@ def finish(node, c, seeds):
         return c.astype(value.dtype)
     if isinstance(c, np.generic) and isinstance(value, np.ndarray):
         return np.asarray(c)
-    # it shares memory with nothing else; a leaf's does so already, unless it is a seed
-    if isinstance(c, np.ndarray) and (node.primitive or any(c is s for s in seeds)):
-        return c.copy()
     return c
 
 

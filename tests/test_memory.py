@@ -451,6 +451,23 @@ def test_an_operation_of_several_results_gives_each_argument_a_gradient_of_its_o
         del registry[operation.function]
 
 
+def test_one_array_answered_for_several_arguments_is_not_shared():
+    operation = general(
+        lambda *xs: 2.0 * sum(xs),
+        lambda wanted, g, y, *xs: [2.0 * g] * len(wanted),
+        variadic=True,
+        name="answers_with_one_array",
+    )
+    try:
+        a, b = Tensor(VECTOR.copy()), Tensor(VECTOR.copy())
+        y = operation(a, b)
+        unshared(gradients(y, [a, b], seed=np.ones(3)))
+        y.backward(np.ones(3))
+        unshared([a.grad, b.grad])
+    finally:
+        del registry[operation.function]
+
+
 def test_accumulated_gradients_do_not_share():
     x, z = Tensor(VECTOR.copy()), Tensor(VECTOR.copy())
     seed = np.ones(3)

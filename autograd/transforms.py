@@ -8,7 +8,6 @@ is a tuple.
 """
 
 import functools
-import operator
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def value_and_grad(f, argnums=0):
                 f"{type(run.result).__name__}: return one of its parts, or use vjp or jacobian"
             )
         (value,) = run.values
-        if np.shape(value) != () and np.size(_bare(value)) != 1:
+        if np.size(value) != 1:
             raise ValueError(
                 f"grad needs a function that returns one number; {_called(f)} returned shape "
                 f"{np.shape(value)}: reduce it (np.sum, np.mean), or use jacobian, vjp or "
@@ -269,23 +268,22 @@ def _chosen(f, argnums, args):
     try:
         if isinstance(argnums, int):
             return args[argnums]
-        return tuple(args[operator.index(n)] for n in argnums)
+        places = [range(len(args))[n] for n in argnums]
     except TypeError:
         raise TypeError(f"argnums is an int or a tuple of ints, not {argnums!r}") from None
     except IndexError:
         raise IndexError(
             f"argnums={argnums}, but {_called(f)} was called with {len(args)} positional arguments"
         ) from None
+    if len(set(places)) != len(places):
+        raise ValueError(f"argnums={argnums} names an argument of {_called(f)} twice")
+    return tuple(args[n] for n in places)
 
 
 def _primal(leaf):
     if isinstance(leaf, Tensor) and leaf.level == CONSTANT:
         return leaf.node.value
     return snapshot(leaf) if isinstance(leaf, Wrapper) else payload(leaf, "a value")
-
-
-def _bare(value):
-    return value.plain() if isinstance(value, Wrapper) else value
 
 
 def _ones(value):

@@ -668,6 +668,9 @@ MISUSES = {
     "argnums too large": (
         IndexError, r"argnums=2.*named_loss.*1 positional", lambda: grad(named_loss, 2)(A)
     ),
+    "argnums twice": (
+        ValueError, r"argnums=\(0, -1\).*named_loss.*twice", lambda: grad(named_loss, (0, -1))(A)
+    ),
     "argnums too large in a tuple": (
         IndexError, r"argnums=\(0, 1\).*named_loss", lambda: grad(named_loss, (0, 1))(A)
     ),

@@ -176,7 +176,7 @@ class Duck(Wrapper):
         return registry["astype"](self, dtype=np.dtype(dtype))
 
     def __getitem__(self, index):
-        return registry[operator.getitem](self, index=index)
+        return self.bind(registry[operator.getitem], (self,), {"index": plain(index)})
 
 
 def _install(namespace):
@@ -190,7 +190,7 @@ def _install(namespace):
         define(f"__{name}__", _binary(function), f"np.{function.__name__}")
         define(f"__r{name}__", _reflected(function), f"np.{function.__name__}, reflected")
     for name, function in UNARY.items():
-        define(f"__{name}__", _unary(function), f"np.{function.__name__}")
+        define(f"__{name}__", _method(function), f"np.{function.__name__}")
     for name in COMPARISONS:
         define(f"__{name}__", _comparison(getattr(operator, name)), "Elementwise, plain result")
     for name, function in METHODS.items():
@@ -209,10 +209,6 @@ def _reflected(function):
         return registry[function](b, a) if operand(b) else NotImplemented
 
     return method
-
-
-def _unary(function):
-    return lambda a: registry[function](a)
 
 
 def _method(function):

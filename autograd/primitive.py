@@ -105,7 +105,7 @@ class Primitive:
         """Apply to array arguments by position: the highest wrapper among them decides how."""
         top = highest(args)
         if top is None:
-            return self.evaluate_plain(args, options)
+            return self.evaluate(args, options)
         return top.bind(self, args, options)
 
     def canonical(self, args, options):
@@ -129,17 +129,10 @@ class Primitive:
         return args, options
 
     def evaluate(self, values, options):
-        """The operation's value on `values`, which may be wrappers of lower levels.
+        """The operation's value on plain arrays and numbers.
 
         Python floats stay Python floats, so that they stay weakly typed (NEP 50).
         """
-        for value in values:
-            if isinstance(value, Wrapper):
-                return self.apply(values, options)
-        return self.evaluate_plain(values, options)
-
-    def evaluate_plain(self, values, options):
-        """The same where no value is a wrapper."""
         if self.kind == "elementwise":
             for value in values:
                 if type(value) is not float and type(value) is not int:

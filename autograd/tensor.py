@@ -16,7 +16,7 @@ from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .primitive import Primitive, Wrapper, explained, plain, registry
 from .reverse import describe
 from .rules.elementwise import power
-from .rules.indexing import getitem, pick, setitem
+from .rules.indexing import pick, setitem
 from .watched import Writes, watched
 
 _new = object.__new__
@@ -56,7 +56,7 @@ class Tensor(Duck):
             values = (self.node.value,)
         else:
             inputs, values = self._peel(args, level)
-        evaluate = primitive.evaluate if level > BASE else primitive.evaluate_plain
+        evaluate = primitive.apply if level > BASE else primitive.evaluate
         try:
             value = evaluate(values, options)
             if type(value) is np.ndarray and value.dtype.kind not in "fb":
@@ -213,10 +213,7 @@ class Tensor(Duck):
         """The same value (sharing memory) as a constant: gradients do not flow through it."""
         return stop_gradient(self)
 
-    # --- operators on one recorded array that NumPy spells with functions ---
-
-    def __getitem__(self, index):
-        return self.bind(getitem, (self,), {"index": plain(index)})
+    # --- assignment, conversions and copies ---
 
     def __setitem__(self, index, new):
         """Give this handle a new value, a copy with elements replaced; recorded.
@@ -424,7 +421,7 @@ def _fast(name, compute, reflected=False):
         try:
             v = compute(u, v)
         except ArithmeticError:
-            v = primitive.evaluate((u, v), {})
+            v = primitive.apply((u, v), {})
         except (ValueError, TypeError) as error:
             raise explained(error, primitive.name, (b, a) if reflected else (a, b)) from error
         node = _new(Node)

@@ -12,7 +12,7 @@ import graphviz
 import numpy as np
 
 from ..graph import Node, history
-from ..primitive import Wrapper
+from ..primitive import plain
 from ..reverse import gradients
 from ..tensor import Tensor
 from ..tree import flatten
@@ -152,7 +152,7 @@ def _text(text):
 
 def _value(value):
     """A value, short: numbers, or the shape of a larger array."""
-    value = value.plain() if isinstance(value, Wrapper) else value
+    value = plain(value)
     if isinstance(value, (tuple, list)):
         return " ".join(_value(part) for part in flatten(value)[0])
     if isinstance(value, (int, float)):

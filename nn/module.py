@@ -176,7 +176,7 @@ class Module:
             for (name, (_, paths)), value in zip(places.items(), values, strict=True):
                 for path in paths:
                     new[path], standing[path] = value, name
-            copy = _rebuilt(self, "", new)
+            copy = _rebuilt(self, new)
             copy.__dict__["_leaves"] = standing
             return copy
 
@@ -235,7 +235,7 @@ def functional_call(module, parameters, *args, **kwargs):
         for path, value in _walk(module)
         if isinstance(value, Tensor) and paths[id(value)] in parameters
     }
-    return _rebuilt(module, "", new)(*args, **kwargs)
+    return _rebuilt(module, new)(*args, **kwargs)
 
 
 # --- walking the attributes -------------------------------------------------------------------
@@ -268,15 +268,23 @@ def _parts(x, path=""):
             yield from _parts(value, here)
 
 
-def _rebuilt(x, path, new):
-    """A copy of the structure of `x` with the values `new` has for paths; the rest shared."""
+def _rebuilt(module, new):
+    """A copy of the structure of `module` with the values `new` has for paths; the rest shared."""
+    changed = {""}  # the paths of what holds something new
+    for path in new:
+        while (path := path.rpartition(".")[0]) not in changed:
+            changed.add(path)
+    return _copied(module, "", new, changed)
+
+
+def _copied(x, path, new, changed):
     if path in new:
         return new[path]
-    if path and not any(changed.startswith(f"{path}.") for changed in new):
+    if path not in changed:
         return x  # nothing inside changes: the same object, and what a forward keeps in it stays
 
     def inside(key, value):
-        return _rebuilt(value, f"{path}.{key}" if path else str(key), new)
+        return _copied(value, f"{path}.{key}" if path else str(key), new, changed)
 
     if isinstance(x, Module):
         copy = object.__new__(type(x))

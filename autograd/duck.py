@@ -10,6 +10,7 @@ import operator
 import numpy as np
 
 from .primitive import Wrapper, plain, registry
+from .rules.indexing import kept
 
 REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
@@ -176,7 +177,7 @@ class Duck(Wrapper):
         return registry["astype"](self, dtype=np.dtype(dtype))
 
     def __getitem__(self, index):
-        return self.bind(registry[operator.getitem], (self,), {"index": plain(index)})
+        return self.bind(registry[operator.getitem], (self,), {"index": kept(plain(index))})
 
 
 def _install(namespace):

@@ -80,7 +80,8 @@ def no_grad():
     """Within this block (in this thread) nothing is recorded: results have no history.
 
     A transformation started inside the block (`grad`, `vjp`, ...) still records for itself:
-    only what existed when the block was entered is silenced.
+    only what existed when the block was entered is silenced.  Blocks close in the order opposite
+    to their opening; do not keep one open across a generator's ``yield``.
 
     >>> from autograd import Tensor
     >>> w = Tensor(3.0)

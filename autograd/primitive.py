@@ -113,7 +113,8 @@ class Primitive:
         arity = self.arity
         if arity is not None and len(args) != arity:
             if self._names is None:
-                self._names = tuple(inspect.signature(self.function).parameters)
+                parameters = inspect.signature(self.function).parameters.values()
+                self._names = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
             names = self._names
             if len(args) > len(names):
                 raise TypeError(f"{self.name}() takes at most {len(names)} arguments")
@@ -186,7 +187,8 @@ class Primitive:
         return self._reads[i]
 
 
-EVERYTHING = None  # what `reads` answers for a rule that takes *args
+EVERYTHING = "everything"  # what `reads` answers for a rule that takes *args
+OTHERS = "others"  # declared: all arguments but the one whose pull it is
 _METADATA = {"shape", "dtype", "ndim", "size"}
 
 

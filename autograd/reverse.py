@@ -8,7 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
-from .primitive import EVERYTHING, Indexed, Wrapper
+from .primitive import EVERYTHING, OTHERS, Indexed, Wrapper
 from .rules.indexing import gather_cotangents
 from .watched import Writes, written
 
@@ -257,7 +257,10 @@ def check_unwritten(node, on_path):
             continue
         read = node.primitive.reads(position)
         for i, value in enumerate(values):
-            if read is not EVERYTHING and i not in read:
+            if read is OTHERS:
+                if i in (0, position + 1):
+                    continue
+            elif read is not EVERYTHING and i not in read:
                 continue
             for array in arrays(value):
                 is_written, name = written(array, node.serial)

@@ -16,7 +16,7 @@ from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .primitive import Primitive, Wrapper, explained, plain, registry
 from .reverse import describe
 from .rules.elementwise import power
-from .rules.indexing import pick, setitem
+from .rules.indexing import kept, pick, setitem
 from .watched import Writes, watched
 
 _new = object.__new__
@@ -151,9 +151,14 @@ class Tensor(Duck):
         if node.primitive is not None:
             raise TypeError(f"{describe(node)} is not an input: it keeps no gradient")
         if grad is not None:
+            grad, value = plain(grad), node.value
             shape = np.shape(grad)
             if shape != self.shape:
                 raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")
+            if type(value) is float:
+                grad = float(grad)
+            elif isinstance(value, (np.ndarray, np.generic)):
+                grad = np.asarray(grad, value.dtype)
         node.cell.grad = grad
 
     @property
@@ -230,7 +235,7 @@ class Tensor(Duck):
             self.data[index] = plain(new)
             return
         name = self.name
-        changed = setitem(self, new, index=index)
+        changed = setitem(self, new, index=kept(index))
         self.node, self.level = changed.node, changed.level
         self.node.name = name
 

@@ -25,7 +25,8 @@ class Writes:
     @classmethod
     def note(cls, array, name):
         """Note that `array`, of the Tensor called `name`, has been written just now."""
-        cls.latest = next(serials)
+        serial = next(serials)
+        cls.latest = max(cls.latest, serial)  # another thread may have come in between
         root = _root(array)
         key = id(root)
         if key not in cls.blocks:
@@ -35,7 +36,7 @@ class Writes:
             parts.clear()
             array = root
         offset = _address(array) - _address(root)
-        parts[offset, array.shape, array.strides, array.dtype] = cls.latest, name
+        parts[offset, array.shape, array.strides, array.dtype] = serial, name
 
 
 def written(array, since):
@@ -66,7 +67,11 @@ def _parts(root):
 
 
 def _root(array):
-    """The array that owns the memory; the same one for all views of it."""
+    """The array that owns the memory; the same one for all views of it.
+
+    Memory of another kind (a buffer, a mapped file) has one for each array made on it: a write by
+    way of another of them is not noticed.
+    """
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

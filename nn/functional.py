@@ -176,7 +176,7 @@ def cross_entropy(logits, labels, reduction="mean"):
     Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
     range.
     """
-    labels = np.asarray(plain(labels))
+    labels = np.array(plain(labels))  # a copy: a loader may use its array again before backward()
     shape = logits.shape if hasattr(logits, "shape") else np.shape(logits)
     if len(shape) != 2 or labels.shape != shape[:1]:
         raise ValueError(

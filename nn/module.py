@@ -251,11 +251,16 @@ def _children(x):
     return []
 
 
-def _walk(x, path=""):
-    """``(path, value)`` of `x` and of everything inside its attributes and containers."""
+def _walk(x, path="", around=()):
+    """``(path, value)`` of `x` and of everything inside its attributes and containers.
+
+    A reference back to something that `x` is inside of is not followed.
+    """
     yield path, x
+    around = (*around, id(x))
     for key, value in _children(x):
-        yield from _walk(value, f"{path}.{key}" if path else str(key))
+        if id(value) not in around:
+            yield from _walk(value, f"{path}.{key}" if path else str(key), around)
 
 
 def _parts(x, path=""):

@@ -53,32 +53,39 @@ class Optimizer:
             p.grad = None
 
     def step(self):
-        """Update every parameter that has a gradient, in place."""
-        for p, state in zip(self.params, self.state, strict=True):
-            g = p.grad
-            if g is None or not p.requires_grad:
-                continue
-            w = p.data
+        """Update every parameter that has a gradient, in place.
+
+        Raises ValueError, before anything changes, where a parameter has got another shape.
+        """
+        ready = [
+            (p, state)
+            for p, state in zip(self.params, self.state, strict=True)
+            if p.grad is not None and p.requires_grad
+        ]
+        for p, state in ready:
+            if state and state["shape"] != p.shape:
+                raise ValueError(
+                    f"{type(self).__name__}: a parameter had shape {state['shape']} and has "
+                    f"{p.shape} now; make a new optimizer for it"
+                )
+        for p, state in ready:
+            w, g = p.data, p.grad
+            if not state:
+                state |= {"step": 0, "shape": p.shape}
+                state |= {name: np.zeros(p.shape, p.dtype) for name in self.slots}
+            state["step"] += 1
             if type(w) is float or not w.ndim:
                 p.data = self._number(w, g, state)
                 continue
             w = np.asarray(w)
-            if not state:
-                state |= {"step": 0} | {name: np.zeros_like(w, order="C") for name in self.slots}
-            state["step"] += 1
-            if w.flags.c_contiguous:
-                self._blocks(w.reshape(-1), np.ascontiguousarray(g).reshape(-1), state)
-            else:
-                flat = w.flatten()
-                self._blocks(flat, np.ascontiguousarray(g).reshape(-1), state)
+            flat = w.reshape(-1) if w.flags.c_contiguous else w.flatten()
+            self._blocks(flat, np.ascontiguousarray(g).reshape(-1), state)
+            if not w.flags.c_contiguous:
                 w[...] = flat.reshape(w.shape)
             p.data = w  # says that it was written: graphs recorded before must not read it
 
     def _number(self, w, g, state):
         """One number's step: on an array of one element."""
-        if not state:
-            state |= {"step": 0} | {name: np.zeros(1, np.asarray(w).dtype) for name in self.slots}
-        state["step"] += 1
         one = np.array([w])
         self._blocks(one, np.array([g], one.dtype), state)
         return float(one[0]) if type(w) is float else one.reshape(())

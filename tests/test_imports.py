@@ -27,7 +27,7 @@ CORE = {
     "autograd.reverse": [
         "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
     ],
-    "autograd.duck": ["autograd.primitive"],
+    "autograd.duck": ["autograd.primitive", "autograd.rules.indexing"],
     "autograd.tensor": [
         "autograd.reverse", "autograd.duck", "autograd.watched", "autograd.graph",
         "autograd.primitive", "autograd.rules.*",

@@ -1300,3 +1300,29 @@ def test_no_warning_where_relu_and_batch_norm_meet_constants():
         warnings.simplefilter("error")
         np.sum(model(x) ** 2).backward()
     assert np.all(np.isfinite(x.grad))
+
+
+def test_a_reference_back_to_the_parent_is_not_followed():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model.layers[0].parent = model
+    assert [name for name, _ in model.named_parameters()] == [
+        "layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias",
+    ]  # fmt: skip
+    x = np.ones((3, 2), np.float32)
+    slopes = autograd.grad(lambda m: np.sum(m(x)))(model)
+    assert slopes.layers[1].weight.shape == (1, 2)
+
+
+def test_labels_may_be_used_again_before_backward():
+    logits, labels = Tensor(np.zeros((2, 3))), np.array([0, 1])
+    loss = nn.cross_entropy(logits, labels)
+    labels[:] = 2
+    (recorded,) = autograd.gradients(loss, [logits], record=True)
+    loss.backward()
+    np.testing.assert_allclose(logits.grad, (np.full((2, 3), 1 / 3) - np.eye(3)[:2]) / 2)
+    np.testing.assert_allclose(recorded.data, logits.grad)
+
+
+def test_draws_name_their_argument_like():
+    draws = uniform(like=np.zeros(3), generator=np.random.default_rng(0))
+    assert draws.shape == (3,)

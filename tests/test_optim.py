@@ -560,3 +560,19 @@ def test_repr_shows_settings_and_sizes():
     assert repr(optim.SGD(model.parameters(), lr=0.5)) == (
         "SGD(lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.0; 2,002 numbers in 2 arrays)"
     )
+
+
+@BOTH
+def test_a_parameter_of_another_shape_stops_the_step_before_anything_changes(make):
+    a, b = Tensor([1.0, 2.0]), Tensor([1.0, 2.0])
+    optimizer = make([a, b])
+    for p in (a, b):
+        p.grad = np.ones(2)
+    optimizer.step()
+    b.data = np.ones(3)
+    a.grad, b.grad = np.ones(2), np.ones(3)
+    before, steps = a.data.copy(), [s["step"] for s in optimizer.state]
+    with pytest.raises(ValueError, match=r"had shape \(2,\) and has \(3,\) now"):
+        optimizer.step()
+    np.testing.assert_array_equal(a.data, before)
+    assert [s["step"] for s in optimizer.state] == steps

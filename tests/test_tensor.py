@@ -1469,3 +1469,29 @@ def test_a_dropped_tensor_is_gone():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_an_index_array_may_be_used_again_before_backward():
+    x, i = vector(1, 2, 3), np.array([0, 1])
+    y = np.sum(x[i])
+    x[i] = 5.0
+    i[:] = 2
+    y.backward()
+    equal(x.grad, [1, 1, 0])
+
+
+def test_a_sum_by_einsum_does_not_read_its_argument():
+    x = vector(1, 2, 3)
+    y = np.einsum("i->", x)
+    x.data[0] = 7.0
+    y.backward()
+    equal(x.grad, [1, 1, 1])
+
+
+def test_the_gradient_is_kept_as_an_array_of_the_data_s_type():
+    x = Tensor(np.ones(2, np.float32))
+    x.grad = [1, 2]
+    assert type(x.grad) is np.ndarray and x.grad.dtype == np.float32
+    x.grad = Tensor([3.0, 4.0])
+    assert type(x.grad) is np.ndarray
+    equal(x.grad, [3, 4])

@@ -26,6 +26,13 @@ def is_basic(index):
     return all(i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in parts)
 
 
+def kept(index):
+    """An index as a node keeps it: its arrays copied, for their owner may write into them."""
+    if isinstance(index, (tuple, list)):
+        return type(index)(map(kept, index))
+    return index.copy() if isinstance(index, np.ndarray) else index
+
+
 def _scatter(*gs, indices, shape):
     dtype = max((np.asarray(g).dtype if type(g) is float else g.dtype for g in gs), key=_width)
     out = np.zeros_like(gs[0], shape=shape, dtype=dtype)

@@ -21,7 +21,7 @@ import warnings
 
 import numpy as np
 
-from ..primitive import bilinear, composition, constant, general
+from ..primitive import OTHERS, bilinear, composition, constant, general
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
@@ -298,6 +298,7 @@ general(
     lambda wanted, g, y, *xs, **options: [_einsum_pull(i, g, y, *xs, **options) for i in wanted],
     _einsum_push,
     variadic=True,
+    reads=OTHERS,
     bind=_einsum_call,
     forward=lambda *operands, subscripts, optimize=False: np.einsum(
         subscripts, *operands, optimize=optimize

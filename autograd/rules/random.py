@@ -38,12 +38,12 @@ def generator_or_default(generator=None):
 
 def _draw(forward, name, doc):
     def bind(args, options):
-        (like,) = args
         generator = generator_or_default(options.pop("generator", None))
-        options |= {"generator": generator, "state": generator.bit_generator.state}
-        return (like,), options
+        args, options = draw.canonical(args, options)
+        return args, options | {"generator": generator, "state": generator.bit_generator.state}
 
-    return elementwise(forward, None, name=name, bind=bind, doc=doc)
+    draw = elementwise(forward, None, name=name, bind=bind, doc=doc)
+    return draw
 
 
 def _uniform(like, *, generator, state, low=0.0, high=1.0):

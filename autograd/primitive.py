@@ -21,11 +21,12 @@ bilinear      the pushes are the operation itself; two transposes are written
 general       pull and push are written side by side
 """
 
-import dis
 import inspect
 from functools import partial
 
 import numpy as np
+
+from .reads import EVERYTHING, reads_of
 
 registry = {}  # NumPy function (or, for our own operations, the primitive) -> how it is run
 
@@ -48,6 +49,17 @@ def highest(values):
         if isinstance(value, Wrapper) and (top is None or value.level > top.level):
             top = value
     return top
+
+
+def plain(x):
+    """`x` with every wrapper, also inside lists, tuples and dicts, replaced by its plain value."""
+    if isinstance(x, Wrapper):
+        return x.plain()
+    if type(x) in (list, tuple):
+        return type(x)(map(plain, x))
+    if type(x) is dict:
+        return {key: plain(value) for key, value in x.items()}
+    return x
 
 
 class Indexed:
@@ -183,32 +195,8 @@ class Primitive:
             return EVERYTHING
         if i not in self._reads:
             rule = self.pulls[i]
-            self._reads[i] = frozenset() if rule is None else _reads(rule)
+            self._reads[i] = frozenset() if rule is None else reads_of(rule)
         return self._reads[i]
-
-
-EVERYTHING = "everything"  # what `reads` answers for a rule that takes *args
-OTHERS = "others"  # declared: all arguments but the one whose pull it is
-_METADATA = {"shape", "dtype", "ndim", "size"}
-
-
-def _reads(rule):
-    """Positions (0 for y, 1 for the first argument, ...) whose values a rule reads."""
-    code = getattr(rule, "__code__", None)
-    if not inspect.isfunction(rule) or code.co_flags & inspect.CO_VARARGS:
-        return EVERYTHING
-    names = code.co_varnames[: code.co_argcount]
-    position = {name: i - 1 for i, name in enumerate(names) if i >= 1}
-    read = set()
-    instructions = list(dis.get_instructions(code))
-    for here, after in zip(instructions, [*instructions[1:], None], strict=True):
-        if not any(load in here.opname for load in ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
-            continue
-        loaded = here.argval if isinstance(here.argval, tuple) else (here.argval,)
-        if after is not None and after.opname == "LOAD_ATTR" and after.argval in _METADATA:
-            loaded = loaded[:-1]
-        read.update(position[name] for name in loaded if name in position)
-    return frozenset(read)
 
 
 def explained(error, operation, args):
@@ -240,170 +228,3 @@ def no_out(name, options):
             f"{name}: out= writes into an array in place, which cannot be recorded; "
             f"use the returned value (for `a += t` write `a = a + t`)"
         )
-
-
-# --- registration: one line per operation ---------------------------------------------------
-
-
-def _register(function, operation):
-    if function in registry:
-        raise ValueError(f"{operation.name} is registered already: {registry[function]!r}")
-    registry[function] = operation
-    return operation
-
-
-def elementwise(function, *rules, forward=None, **settings):
-    """Register an operation on corresponding elements: one rule per argument, or None.
-
-    >>> cube = elementwise(lambda x: x**3, lambda g, y, x: g * (3 * x**2), name="cube")
-    >>> cube(2.0)
-    8.0
-    """
-    settings.setdefault("arity", len(rules))
-    return _register(
-        function,
-        Primitive(forward or function, "elementwise", rules, rules, function=function, **settings),
-    )
-
-
-def linear(function, transpose, *, forward=None, variadic=False, **settings):
-    """Register an operation linear in all its array arguments together.
-
-    `transpose` pulls: ``(g, y, x, **options)``, or one for each argument as a tuple; with
-    ``variadic=True`` the operation takes any number of arrays, see `Primitive`'s arity.
-
-    >>> double = linear(lambda x: x + x, lambda g, y, x: g + g, name="double")
-    >>> double(2.0)
-    4.0
-    """
-    if variadic:
-        pulls, settings["arity"] = transpose, None
-    else:
-        pulls = transpose if isinstance(transpose, tuple) else (transpose,)
-        settings["arity"] = len(pulls)
-    return _register(
-        function,
-        Primitive(forward or function, "linear", pulls, None, function=function, **settings),
-    )
-
-
-def bilinear(function, left, right, *, forward=None, **settings):
-    """Register an operation linear in each of two arguments: the two transposes are written.
-
-    >>> scale = bilinear(
-    ...     lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, name="scale"
-    ... )
-    >>> scale(2.0, 3.0)
-    6.0
-    """
-    primitive = Primitive(
-        forward or function, "bilinear", (left, right), None, function=function, arity=2, **settings
-    )
-    primitive.pushes = (
-        lambda g, y, a, b, **options: primitive(g, b, **options),
-        lambda g, y, a, b, **options: primitive(a, g, **options),
-    )
-    return _register(function, primitive)
-
-
-def general(function, pulls, pushes=None, *, forward=None, variadic=False, **settings):
-    """Register any other operation: its pull and its push (or a tuple of each, one an argument).
-
-    >>> norm = general(
-    ...     lambda x: np.sqrt(x @ x),
-    ...     lambda g, y, x: g * x / y,
-    ...     lambda g, y, x: (x @ g) / y,
-    ...     name="euclid",
-    ... )
-    >>> float(norm(np.array([3.0, 4.0])))
-    5.0
-    """
-    if variadic:
-        settings["arity"] = None
-    else:
-        pulls = pulls if isinstance(pulls, tuple) else (pulls,)
-        pushes = pushes if isinstance(pushes, tuple) or pushes is None else (pushes,)
-        settings["arity"] = len(pulls)
-    return _register(
-        function,
-        Primitive(forward or function, "general", pulls, pushes, function=function, **settings),
-    )
-
-
-class Composition:
-    """An operation defined by others: it needs no rule of its own."""
-
-    kind = "composition"
-
-    def __init__(self, function, body, kinks=""):
-        self.name, self.function, self.body, self.kinks = function.__name__, function, body, kinks
-
-    def __call__(self, *args, **options):
-        """Run the defining program on the arguments as they are."""
-        no_out(self.name, options)
-        try:
-            return self.body(*args, **options)
-        except (ValueError, TypeError, IndexError) as error:
-            if not getattr(error, "explained", False):
-                raise
-            new = type(error)(f"in np.{self.name}, {error}")  # the part that failed has its name
-            new.explained = True
-            raise new from error
-
-
-def composition(function, kinks=""):
-    """Decorator: what `function` does, written in other operations of NumPy or ours."""
-
-    def register(body):
-        _register(function, Composition(function, body, kinks))
-        return body
-
-    return register
-
-
-class Constant:
-    """An operation without a derivative (argmax, comparisons, shape): plain in, plain out."""
-
-    kind, kinks = "constant", ""
-
-    def __init__(self, function):
-        self.name, self.function = function.__name__, function
-
-    def __call__(self, *args, **options):
-        """Run on the plain values inside the wrappers."""
-        return self.function(*plain(args), **plain(options))
-
-
-def constant(*functions):
-    """Register functions that have no derivative and return plain values."""
-    for function in functions:
-        _register(function, Constant(function))
-
-
-class Refusal:
-    """What stands in the registry for a function that cannot be recorded, and why."""
-
-    kind, kinks = "refused", ""
-
-    def __init__(self, function, reason):
-        self.name, self.function, self.reason = function.__name__, function, reason
-
-    def __call__(self, *args, **options):
-        """Raise a TypeError that says what to use instead."""
-        raise TypeError(f"np.{self.name} {self.reason}")
-
-
-def refused(function, reason):
-    """Register a function that raises, for the `reason` that its message goes on with."""
-    _register(function, Refusal(function, reason))
-
-
-def plain(x):
-    """`x` with every wrapper, also inside lists, tuples and dicts, replaced by its plain value."""
-    if isinstance(x, Wrapper):
-        return x.plain()
-    if type(x) in (list, tuple):
-        return type(x)(map(plain, x))
-    if type(x) is dict:
-        return {key: plain(value) for key, value in x.items()}
-    return x

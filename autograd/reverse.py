@@ -8,9 +8,9 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
-from .primitive import EVERYTHING, OTHERS, Indexed, Wrapper
+from .primitive import Indexed, Wrapper
 from .rules.indexing import gather_cotangents
-from .watched import Writes, written
+from .watched import Writes, check_unwritten
 
 
 def backward(output, seed):
@@ -247,37 +247,3 @@ def describe(node):
     name = f" {node.name!r}" if getattr(node, "name", None) else ""
     what = "input" if node.primitive is None else f"result of {node.primitive.name}"
     return f"the {what}{name}"
-
-
-def check_unwritten(node, on_path):
-    """Raise if a pull of `node` would read a value that was written after it was recorded."""
-    values = (node, *node.inputs)
-    for position, source in enumerate(node.inputs):
-        if not isinstance(source, Node) or (on_path is not None and source not in on_path):
-            continue
-        read = node.primitive.reads(position)
-        for i, value in enumerate(values):
-            if read is OTHERS:
-                if i in (0, position + 1):
-                    continue
-            elif read is not EVERYTHING and i not in read:
-                continue
-            for array in arrays(value):
-                is_written, name = written(array, node.serial)
-                if is_written:
-                    name = getattr(value, "name", None) or name
-                    raise RuntimeError(
-                        f"{node.primitive.name}: its derivative needs the value that the array "
-                        f"{f'of {name!r}' if name else f'of shape {array.shape}'} had when it was "
-                        f"recorded, but the array has been written since; compute the result "
-                        f"again after writing, or write after backward()"
-                    )
-
-
-def arrays(x):
-    """The plain arrays that a node, a constant or a wrapper holds."""
-    while isinstance(x, (Node, Wrapper)):
-        x = x.value if isinstance(x, Node) else x.plain()
-    if isinstance(x, (list, tuple)):
-        return [array for part in x for array in arrays(part)]
-    return [x] if isinstance(x, np.ndarray) else []

@@ -20,7 +20,8 @@ from autograd import (
     linear,
     vjp,
 )
-from autograd.primitive import EVERYTHING, registry
+from autograd.primitive import registry
+from autograd.reads import EVERYTHING
 
 A, B = np.array([0.5, 1.5, 2.0]), np.array([1.0, -2.0, 0.3])
 

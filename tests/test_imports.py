@@ -18,12 +18,16 @@ FILES = {
 
 # What each module of the core may import of the library; the order is that of a first reading.
 CORE = {
-    "autograd.primitive": [],
+    "autograd.reads": [],
+    "autograd.primitive": ["autograd.reads"],
+    "autograd.families": ["autograd.primitive"],
     "autograd.graph": [],
-    "autograd.watched": ["autograd.graph"],
+    "autograd.watched": ["autograd.graph", "autograd.primitive", "autograd.reads"],
     "autograd.tree": [],
-    "autograd.rules.*": ["autograd.primitive", "autograd.rules.*"],
-    "autograd.rules": ["autograd.primitive", "autograd.rules.*"],
+    "autograd.rules.*": [
+        "autograd.families", "autograd.primitive", "autograd.reads", "autograd.rules.*",
+    ],
+    "autograd.rules": ["autograd.rules.*"],
     "autograd.reverse": [
         "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
     ],

@@ -16,7 +16,8 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 import autograd
 from autograd import Tensor, gradients, reverse
 from autograd.graph import Node, history
-from autograd.primitive import EVERYTHING, Indexed, Primitive, registry
+from autograd.primitive import Indexed, Primitive, registry
+from autograd.reads import EVERYTHING
 from autograd.reverse import fit
 from autograd.rules.indexing import gather_cotangents
 from autograd.tree import flatten

@@ -15,16 +15,8 @@ import operator
 
 import numpy as np
 
-from ..primitive import (
-    Wrapper,
-    composition,
-    constant,
-    elementwise,
-    general,
-    linear,
-    plain,
-    registry,
-)
+from ..families import composition, constant, elementwise, general, linear
+from ..primitive import Wrapper, plain, registry
 from .indexing import setitem
 
 LN2, LN10 = math.log(2), math.log(10)  # Python floats: a np.float64 would turn float32 to float64

@@ -4,7 +4,8 @@ import operator
 
 import numpy as np
 
-from ..primitive import Indexed, linear
+from ..families import linear
+from ..primitive import Indexed
 
 
 def _getitem(x, index):

@@ -21,7 +21,8 @@ import warnings
 
 import numpy as np
 
-from ..primitive import OTHERS, bilinear, composition, constant, general
+from ..families import bilinear, composition, constant, general
+from ..reads import OTHERS
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 

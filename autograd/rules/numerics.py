@@ -8,7 +8,7 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import bilinear, composition, constant, general
+from ..families import bilinear, composition, constant, general
 from .indexing import setitem
 from .selection import array
 

@@ -8,7 +8,7 @@ state before the draw, so that a recomputation can draw the same again.  Draws d
 
 import numpy as np
 
-from ..primitive import elementwise
+from ..families import elementwise
 
 _default = None  # made when first asked for: np.random takes a while to import
 

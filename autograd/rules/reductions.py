@@ -9,7 +9,8 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import composition, constant, general, linear, plain
+from ..families import composition, constant, general, linear
+from ..primitive import plain
 from .elementwise import astype
 
 # --- axes -------------------------------------------------------------------------------------

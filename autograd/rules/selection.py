@@ -8,7 +8,8 @@ so the functions here are compositions that say no more than *which* index.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import Wrapper, composition, constant, plain, refused
+from ..families import composition, constant, refused
+from ..primitive import Wrapper, plain
 from .indexing import scatter, setitem
 
 constant(

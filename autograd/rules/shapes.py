@@ -12,7 +12,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..primitive import Wrapper, composition, constant, linear
+from ..families import composition, constant, linear
+from ..primitive import Wrapper
 from .indexing import scatter
 
 # --- shapes -----------------------------------------------------------------------------------

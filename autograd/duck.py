@@ -21,7 +21,10 @@ BINARY = {
     "matmul": np.matmul,
 }  # fmt: skip
 UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute}
-COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+COMPARISONS = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+    "eq": np.equal, "ne": np.not_equal,
+}  # fmt: skip
 METHODS = {
     "sum": np.sum, "mean": np.mean, "var": np.var, "std": np.std, "max": np.max, "min": np.min,
     "prod": np.prod, "cumsum": np.cumsum, "cumprod": np.cumprod, "ravel": np.ravel,
@@ -35,9 +38,12 @@ METHODS = {
 def unsupported(function, kind="NumPy function"):
     """The error for a function that has no rule here."""
     name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", None) or "numpy"
+    module = getattr(function, "__module__", None)
+    if module is None and getattr(np, name, None) is function:
+        module = "numpy"  # a ufunc does not say so, nor does one of another package
+    name = f"{module.replace('numpy', 'np')}.{name}" if module else name
     return TypeError(
-        f"{module.replace('numpy', 'np')}.{name} has no derivative rule in the registry. Register "
+        f"{name} has no derivative rule in the registry. Register "
         f"one (autograd.elementwise, linear, bilinear or general; see README, 'Your own "
         f"operations'), or pass it plain arrays (tensor.data) where no gradient is needed"
     )
@@ -147,6 +153,9 @@ class Duck(Wrapper):
             raise TypeError(f"format {spec!r} needs one element, this has shape {self.shape}")
         return format(self.item(), spec)
 
+    def __round__(self, decimals=None):
+        return registry[np.round](self, decimals or 0)
+
     def _no_conversion(self, what, instead):
         return TypeError(
             f"{what} of a {type(self).__name__} would lose its derivative; use {instead}, or "
@@ -192,8 +201,8 @@ def _install(namespace):
         define(f"__r{name}__", _reflected(function), f"np.{function.__name__}, reflected")
     for name, function in UNARY.items():
         define(f"__{name}__", _method(function), f"np.{function.__name__}")
-    for name in COMPARISONS:
-        define(f"__{name}__", _comparison(getattr(operator, name)), "Elementwise, plain result")
+    for name, function in COMPARISONS.items():
+        define(f"__{name}__", _binary(function), "Elementwise, with a plain result")
     for name, function in METHODS.items():
         define(name, _method(function), f"np.{function.__name__} of this array.")
 
@@ -216,16 +225,9 @@ def _method(function):
     return lambda a, *args, **options: registry[function](a, *args, **options)
 
 
-def _comparison(compare):
-    def method(a, b):
-        return compare(a.plain(), plain(b)) if operand(b) else NotImplemented
-
-    return method
-
-
 def operand(x):
     """Whether `x` can stand beside an array in an expression."""
-    return isinstance(x, (Wrapper, float, int, list)) or hasattr(x, "__array_ufunc__")
+    return isinstance(x, (Wrapper, float, int, list, tuple)) or hasattr(x, "__array_ufunc__")
 
 
 _install(Duck)

@@ -9,7 +9,10 @@ from .primitive import Primitive, no_out, plain, registry
 
 def _register(function, operation):
     if function in registry:
-        raise ValueError(f"{operation.name} is registered already: {registry[function]!r}")
+        raise ValueError(
+            f"{operation.name} is registered already: {registry[function]!r}; to replace it, "
+            f"delete it from autograd.primitive.registry first"
+        )
     registry[function] = operation
     return operation
 
@@ -71,6 +74,7 @@ def bilinear(function, left, right, *, forward=None, **settings):
 def general(function, pulls, pushes=None, *, forward=None, variadic=False, **settings):
     """Register any other operation: its pull and its push (or a tuple of each, one an argument).
 
+    >>> import numpy as np
     >>> norm = general(
     ...     lambda x: np.sqrt(x @ x),
     ...     lambda g, y, x: g * x / y,

@@ -203,7 +203,8 @@ def explained(error, operation, args):
     """`error`, raised inside an operation, with the operation's name and its arguments."""
     if getattr(error, "explained", False):  # already, by a lower level
         return error
-    message = f"{operation}: {error} (arguments: {', '.join(map(brief, args))})"
+    said = str(error).removeprefix(f"{operation}: ")
+    message = f"{operation}: {said} (arguments: {', '.join(map(brief, args))})"
     try:
         new = type(error)(message)
     except TypeError:  # one of NumPy's errors that take no message

@@ -26,8 +26,9 @@ class Tensor(Duck):
     """A float array (or number) whose operations are recorded, to be differentiated.
 
     data   number, array or nested list; Python ints and lists of ints become float64; arrays
-           are kept as they are, without a copy.  Raises TypeError for integer, complex,
-           boolean and object arrays.
+           are kept as they are, without a copy, and so are constants beside Tensors: write into
+           them only by ``tensor.data``, where it is noticed, or after `backward`.  Raises
+           TypeError for integer, complex, boolean and object arrays.
     name   used in pictures, printed programs and error messages
 
     >>> x = Tensor([1.0, 2.0, 3.0], name="x")
@@ -59,7 +60,8 @@ class Tensor(Duck):
         evaluate = primitive.apply if level > BASE else primitive.evaluate
         try:
             value = evaluate(values, options)
-            if type(value) is np.ndarray and value.dtype.kind not in "fb":
+            kept = type(value) is np.ndarray or isinstance(value, np.generic)
+            if kept and value.dtype.kind not in "fb":
                 raise TypeError(
                     f"the result is an array of {value.dtype}, and only floating-point results "
                     f"can be differentiated"
@@ -88,6 +90,8 @@ class Tensor(Duck):
                     source = arg = snapshot(arg)
             elif type(arg) in (list, tuple):
                 source = arg = np.asarray(arg)
+            elif isinstance(arg, np.ndarray) and type(arg) is not np.ndarray:
+                source = arg = base_array(arg)
             inputs.append(source)
             values.append(arg)
         return tuple(inputs), values
@@ -265,7 +269,9 @@ class Tensor(Duck):
 
     def __repr__(self):
         value = self.node.value
-        text = repr(value) if type(value) is float else np.array2string(value, separator=", ")
+        text = repr(value)
+        if type(value) is not float:
+            text = np.array2string(value, separator=", ", prefix="Tensor(")
         name = f", name={self.name!r}" if self.name else ""
         constant = "" if self.requires_grad else ", constant"
         dtype = "" if self.dtype == float else f", dtype={self.dtype}"
@@ -362,6 +368,17 @@ def _same_memory(a, b):
     return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
 
 
+def base_array(array):
+    """An array of a subclass as a plain one; TypeError where that would mean something else."""
+    if isinstance(array, (np.ma.MaskedArray, np.matrix)):
+        way = "np.asarray(m)" if isinstance(array, np.matrix) else "np.where(~m.mask, m.data, 0)"
+        raise TypeError(
+            f"a {type(array).__name__} computes otherwise than an array, and derivatives would be "
+            f"wrong: make an array of it first, such as {way}"
+        )
+    return np.asarray(array)
+
+
 def payload(data, name):
     """`data` as a Tensor keeps it: a Python float, or a floating-point (duck) array."""
     if type(data) is float:
@@ -380,7 +397,7 @@ def payload(data, name):
         if data.dtype.kind in "iu":
             data = data.astype(float)
     elif isinstance(data, np.ndarray) and type(data) is not np.ndarray:
-        data = np.asarray(data)
+        data = data.view(np.ndarray) if isinstance(data, np.matrix) else base_array(data)
     kind = getattr(getattr(data, "dtype", None), "kind", None)
     if kind == "f":
         return data

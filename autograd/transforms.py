@@ -167,6 +167,8 @@ def hvp(f, primals, tangents):
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([6., 0.]),)
     """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("hvp: primals and tangents are tuples, one for each: hvp(f, (x,), (v,))")
     vector, _ = flatten(tangents)
     leaves, _ = flatten(primals)
     shapes, wanted = [np.shape(v) for v in vector], [np.shape(x) for x in leaves]

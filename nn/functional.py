@@ -177,7 +177,8 @@ def cross_entropy(logits, labels, reduction="mean"):
     range.
     """
     labels = np.array(plain(labels))  # a copy: a loader may use its array again before backward()
-    shape = logits.shape if hasattr(logits, "shape") else np.shape(logits)
+    logits = logits if hasattr(logits, "shape") else np.asarray(logits)
+    shape = logits.shape
     if len(shape) != 2 or labels.shape != shape[:1]:
         raise ValueError(
             f"cross_entropy: logits (N, C) and N labels wanted, got logits of shape {shape} and "
@@ -189,11 +190,11 @@ def cross_entropy(logits, labels, reduction="mean"):
                 f"cross_entropy: labels are class numbers 0..{shape[1] - 1}, integers; got "
                 f"{labels.dtype} with fractions or no numbers at all"
             )
-        labels = labels.astype(int)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
+    labels = labels.astype(int, copy=False)  # also of unsigned integers: they add to signed ones
     if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= shape[1]):
         wrong = labels[(labels < 0) | (labels >= shape[1])][0]
         raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")

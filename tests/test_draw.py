@@ -384,3 +384,12 @@ def test_a_path_of_an_unknown_format_is_refused_and_nothing_written(tmp_path, na
 def test_a_drawing_of_broken_text_fails():
     with pytest.raises(Exception, match=r"(?i)invalid|syntax"):
         Drawing("digraph {").render("svg")
+
+
+def test_a_graph_whose_arrays_were_written_says_how_to_draw_it():
+    x = Tensor([1.0, 2.0], name="x")
+    y = np.sum(x * x)
+    x.data[...] = 0.0
+    with pytest.raises(RuntimeError, match=r"'x'.*written since.*gradients=False"):
+        draw(y)
+    assert "x" in draw(y, gradients=False).source

@@ -1326,3 +1326,10 @@ def test_labels_may_be_used_again_before_backward():
 def test_draws_name_their_argument_like():
     draws = uniform(like=np.zeros(3), generator=np.random.default_rng(0))
     assert draws.shape == (3,)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint64, np.int32])
+def test_labels_of_any_integer_type(kind):
+    logits = [[1.0, 2.0], [3.0, 1.0]]  # a list is fine
+    loss = nn.cross_entropy(logits, np.array([0, 1], kind))
+    np.testing.assert_allclose(loss, (np.log1p(np.e) + np.log1p(np.exp(2.0))) / 2)

@@ -1495,3 +1495,44 @@ def test_the_gradient_is_kept_as_an_array_of_the_data_s_type():
     x.grad = Tensor([3.0, 4.0])
     assert type(x.grad) is np.ndarray
     equal(x.grad, [3, 4])
+
+
+# --- what a hostile user found -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [2, np.uint8(20), np.arange(1, 4)])
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 2.5])
+def test_an_integer_to_the_power_of_a_tensor(base, exponent):
+    t = Tensor(exponent)
+    y = np.sum(base**t)
+    y.backward()
+    expected = np.asarray(base, float) ** exponent
+    equal(y.data, np.sum(expected))
+    equal(t.grad, np.sum(expected * np.log(np.asarray(base, float))))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("other", [np.matrix("1 2"), np.ma.masked_array([1.0, 2.0], [True, False])])
+def test_arrays_that_compute_otherwise_are_refused(other):
+    with pytest.raises(TypeError, match=f"{type(other).__name__} computes otherwise"):
+        vector(1, 2) * other
+
+
+@pytest.mark.parametrize("make", [lambda: Tensor(2.0) * np.complex128(1j),
+                                  lambda: np.sum(vector(1, 2), dtype=int)])  # fmt: skip
+def test_results_that_are_not_floating_point_are_refused(make):
+    with pytest.raises(TypeError, match="only floating-point results can be differentiated"):
+        make()
+
+
+def test_python_s_round_and_tuples_work_as_with_arrays():
+    assert round(Tensor(2.345), 1).data == 2.3
+    equal((vector(1, 2) + (1.0, 2.0)).data, [2, 4])
+
+
+def test_comparisons_take_lists():
+    assert (Tensor(2.0) < [1, 3]).tolist() == [False, True]
+
+
+def test_rows_of_a_matrix_are_aligned():
+    assert repr(Tensor(np.eye(2))) == "Tensor([[1., 0.],\n        [0., 1.]])"

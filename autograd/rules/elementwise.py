@@ -97,15 +97,18 @@ def frexp(x):
 
 def power(a, b):
     """``a**b``; the small powers are products, a hundred times as fast as NumPy's pow."""
-    if type(b) is int or type(b) is float:
-        if b == 2:
-            return a * a
-        if b == 3:
-            return a * a * a
+    if (type(b) is int or type(b) is float) and (b == 2 or b == 3):
+        if type(a) is float or not _whole(a):
+            return a * a if b == 2 else a * a * a
     value = a**b
     if type(value) is complex:  # Python numbers: NumPy's answer is nan
         raise ArithmeticError("a negative number to a power that is not an integer")
     return value
+
+
+def _whole(a):
+    """Whether `a` is of integers: 2**2.0 is no integer, and 2 * 2 is one, which may overflow."""
+    return type(a) is int or getattr(getattr(a, "dtype", None), "kind", "f") in "iub"
 
 
 def _power_by_base(a, b):

@@ -136,7 +136,11 @@ def _slopes(y, nodes):
     wanted = [node for node in nodes if not isinstance(node.value, (tuple, list))]
     value = y.node.value
     seed = 1.0 if type(value) is float else np.ones_like(value)
-    return dict(zip(wanted, gradients(y.node, seed, wanted), strict=True))
+    try:
+        found = gradients(y.node, seed, wanted)
+    except RuntimeError as error:  # arrays were written since, by an optimizer's step
+        raise RuntimeError(f"{error}; or draw(y, gradients=False)") from error
+    return dict(zip(wanted, found, strict=True))
 
 
 def _box(graph, name, lines, kind):

@@ -10,7 +10,7 @@ array([1.382, 0.077])
 1.0
 """
 
-from . import rules
+from . import operators, rules  # noqa: F401 - operators installs Tensor's
 from .check import check_gradients
 from .families import bilinear, composition, constant, elementwise, general, linear
 from .graph import no_grad

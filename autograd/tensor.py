@@ -6,16 +6,14 @@ from one; `detach`, `stop_gradient`, `no_grad` and freezing give Tensors without
 plain arrays and numbers take part as constants without any wrapping.
 """
 
-import operator
-
 import numpy as np
 
 from . import graph, reverse
-from .duck import BINARY, Duck
+from .duck import Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
+from .payload import base_array, payload
 from .primitive import Primitive, Wrapper, explained, plain, registry
 from .reverse import describe
-from .rules.elementwise import power
 from .rules.indexing import kept, pick, setitem
 from .watched import Writes, watched
 
@@ -232,7 +230,7 @@ class Tensor(Duck):
         input's array is written in place.
         """
         index = plain(index)
-        if _updates_input(self, new):
+        if updates_input(self, new):
             value = self.node.value
             if type(value) is float:
                 raise IndexError(f"{describe(self.node)} is a single number: set .data instead")
@@ -368,124 +366,8 @@ def _same_memory(a, b):
     return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
 
 
-def base_array(array):
-    """An array of a subclass as a plain one; TypeError where that would mean something else."""
-    if isinstance(array, (np.ma.MaskedArray, np.matrix)):
-        way = "np.asarray(m)" if isinstance(array, np.matrix) else "np.where(~m.mask, m.data, 0)"
-        raise TypeError(
-            f"a {type(array).__name__} computes otherwise than an array, and derivatives would be "
-            f"wrong: make an array of it first, such as {way}"
-        )
-    return np.asarray(array)
-
-
-def payload(data, name):
-    """`data` as a Tensor keeps it: a Python float, or a floating-point (duck) array."""
-    if type(data) is float:
-        return data
-    if isinstance(data, (int, float)) and not isinstance(data, (bool, np.generic)):
-        return float(data)
-    if type(data) is complex:
-        data = np.complex128(data)
-    if isinstance(data, Wrapper):
-        raise TypeError(
-            f"{name}: the data is a {type(data).__name__} already; use it as it is, or its "
-            f".data (or .detach()) for a new input"
-        )
-    if isinstance(data, (list, tuple)):
-        data = np.array(data)
-        if data.dtype.kind in "iu":
-            data = data.astype(float)
-    elif isinstance(data, np.ndarray) and type(data) is not np.ndarray:
-        data = data.view(np.ndarray) if isinstance(data, np.matrix) else base_array(data)
-    kind = getattr(getattr(data, "dtype", None), "kind", None)
-    if kind == "f":
-        return data
-    advice = {
-        "i": "convert it first: x.astype(float)",
-        "u": "convert it first: x.astype(float)",
-        "b": "convert it first: x.astype(float)",
-        "c": "complex numbers are not supported: differentiate by real and imaginary part",
-    }.get(kind, "give numbers, nested lists of numbers or a floating-point array")
-    what = f"an array of {data.dtype}" if kind else f"a {type(data).__name__}"
-    raise TypeError(f"{name}: derivatives need floating-point data, this is {what}; {advice}")
-
-
-# --- the fast paths: arithmetic between Tensors of one level, or with Python numbers -----------
-
-
-def _fast(name, compute, reflected=False):
-    """A binary operator's method; anything unusual goes the general way, by `Duck`'s method."""
-    primitive = registry[BINARY[name]]
-    slow = getattr(Duck, f"__{'r' if reflected else ''}{name}__")
-
-    def method(a, b):
-        x = a.node
-        level = a.level
-        if type(b) is Tensor:
-            if b.level != level:
-                return slow(a, b)
-            y = b.node
-            v = y.value
-        elif type(b) is float or type(b) is int:
-            v = y = b
-        elif type(b) is np.ndarray and b.dtype.kind in "fiub":
-            v = y = b
-        else:
-            return slow(a, b)
-        if level == CONSTANT or graph.silencers:
-            return slow(a, b)
-        if reflected:
-            x, y = y, x
-            u, v = v, y.value
-        else:
-            u = x.value
-        try:
-            v = compute(u, v)
-        except ArithmeticError:
-            v = primitive.apply((u, v), {})
-        except (ValueError, TypeError) as error:
-            raise explained(error, primitive.name, (b, a) if reflected else (a, b)) from error
-        node = _new(Node)
-        node.primitive = primitive
-        node.inputs = (x, y)
-        node.options = None
-        node.value = v
-        node.serial = next(serials)
-        tensor = _new(Tensor)
-        tensor.node = node
-        tensor.level = level
-        return tensor
-
-    return method
-
-
-def _updates_input(tensor, other):
+def updates_input(tensor, other):
     """Whether writing into a Tensor writes its array: without history, in this thread's no_grad."""
     if tensor.node.primitive is not None or tensor.level > BASE or graph.recording(BASE):
         return False
     return not isinstance(other, Wrapper) or not graph.recording(other.level)
-
-
-def _inplace(name):
-    """``t += x``: inside no_grad() writes into an input's array, else it is ``t = t + x``."""
-    operate = getattr(operator, name)
-    update = getattr(operator, f"i{name}")
-
-    def method(a, b):
-        if not _updates_input(a, b):
-            return operate(a, b)
-        a.data = update(a.data, plain(b))
-        return a
-
-    return method
-
-
-for _name, _compute in {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul,
-    "truediv": operator.truediv, "pow": power, "matmul": operator.matmul,
-}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _fast(_name, _compute))
-    setattr(Tensor, f"__r{_name}__", _fast(_name, _compute, reflected=True))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    setattr(Tensor, f"__i{_name}__", _inplace(_name))

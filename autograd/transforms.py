@@ -13,9 +13,10 @@ import numpy as np
 
 from . import reverse
 from .graph import CONSTANT, levels
+from .payload import payload
 from .primitive import Wrapper
 from .reverse import describe
-from .tensor import Tensor, lifted, payload, snapshot, variable
+from .tensor import Tensor, lifted, snapshot, variable
 from .tree import flatten, paths
 
 

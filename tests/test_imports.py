@@ -32,13 +32,19 @@ CORE = {
         "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
     ],
     "autograd.duck": ["autograd.primitive", "autograd.rules.indexing"],
+    "autograd.payload": ["autograd.primitive"],
+    "autograd.operators": [
+        "autograd.duck", "autograd.graph", "autograd.primitive", "autograd.rules.elementwise",
+        "autograd.tensor",
+    ],
     "autograd.tensor": [
+        "autograd.payload",
         "autograd.reverse", "autograd.duck", "autograd.watched", "autograd.graph",
         "autograd.primitive", "autograd.rules.*",
     ],
     "autograd.transforms": [
-        "autograd.reverse", "autograd.graph", "autograd.primitive", "autograd.tensor",
-        "autograd.tree",
+        "autograd.reverse", "autograd.graph", "autograd.payload", "autograd.primitive",
+        "autograd.tensor", "autograd.tree",
     ],
     "autograd.check": ["autograd.transforms", "autograd.tree"],
 }  # fmt: skip

@@ -1512,8 +1512,11 @@ def test_an_integer_to_the_power_of_a_tensor(base, exponent):
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
-@pytest.mark.parametrize("other", [np.matrix("1 2"), np.ma.masked_array([1.0, 2.0], [True, False])])
-def test_arrays_that_compute_otherwise_are_refused(other):
+@pytest.mark.parametrize(
+    "make", [lambda: np.matrix("1 2"), lambda: np.ma.masked_array([1.0, 2.0], [True, False])]
+)
+def test_arrays_that_compute_otherwise_are_refused(make):
+    other = make()
     with pytest.raises(TypeError, match=f"{type(other).__name__} computes otherwise"):
         vector(1, 2) * other
 

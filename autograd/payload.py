@@ -1,0 +1,48 @@
+"""What a Tensor accepts as its data, and what it says of the rest."""
+
+import numpy as np
+
+from .primitive import Wrapper
+
+
+def base_array(array):
+    """An array of a subclass as a plain one; TypeError where that would mean something else."""
+    if isinstance(array, (np.ma.MaskedArray, np.matrix)):
+        way = "np.asarray(m)" if isinstance(array, np.matrix) else "np.where(~m.mask, m.data, 0)"
+        raise TypeError(
+            f"a {type(array).__name__} computes otherwise than an array, and derivatives would be "
+            f"wrong: make an array of it first, such as {way}"
+        )
+    return np.asarray(array)
+
+
+def payload(data, name):
+    """`data` as a Tensor keeps it: a Python float, or a floating-point (duck) array."""
+    if type(data) is float:
+        return data
+    if isinstance(data, (int, float)) and not isinstance(data, (bool, np.generic)):
+        return float(data)
+    if type(data) is complex:
+        data = np.complex128(data)
+    if isinstance(data, Wrapper):
+        raise TypeError(
+            f"{name}: the data is a {type(data).__name__} already; use it as it is, or its "
+            f".data (or .detach()) for a new input"
+        )
+    if isinstance(data, (list, tuple)):
+        data = np.array(data)
+        if data.dtype.kind in "iu":
+            data = data.astype(float)
+    elif isinstance(data, np.ndarray) and type(data) is not np.ndarray:
+        data = data.view(np.ndarray) if isinstance(data, np.matrix) else base_array(data)
+    kind = getattr(getattr(data, "dtype", None), "kind", None)
+    if kind == "f":
+        return data
+    advice = {
+        "i": "convert it first: x.astype(float)",
+        "u": "convert it first: x.astype(float)",
+        "b": "convert it first: x.astype(float)",
+        "c": "complex numbers are not supported: differentiate by real and imaginary part",
+    }.get(kind, "give numbers, nested lists of numbers or a floating-point array")
+    what = f"an array of {data.dtype}" if kind else f"a {type(data).__name__}"
+    raise TypeError(f"{name}: derivatives need floating-point data, this is {what}; {advice}")

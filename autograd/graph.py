@@ -60,11 +60,13 @@ def history(*outputs):
     """All nodes the outputs were made from, themselves included, newest first."""
     seen = set(outputs)
     stack = [*outputs]
+    add, push = seen.add, stack.append
     while stack:
         for node in stack.pop().inputs:
             if isinstance(node, Node) and node not in seen:
-                seen.add(node)
-                stack.append(node)
+                add(node)
+                if node.inputs:
+                    push(node)
     return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 

@@ -176,7 +176,7 @@ def cross_entropy(logits, labels, reduction="mean"):
     Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
     range.
     """
-    labels = np.array(plain(labels))  # a copy: a loader may use its array again before backward()
+    labels = np.array(plain(labels))  # a copy: a loader may refill its array before backward()
     logits = logits if hasattr(logits, "shape") else np.asarray(logits)
     shape = logits.shape
     if len(shape) != 2 or labels.shape != shape[:1]:
@@ -195,7 +195,8 @@ def cross_entropy(logits, labels, reduction="mean"):
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
     labels = labels.astype(int, copy=False)  # also of unsigned integers: they add to signed ones
-    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= shape[1]):
+    # as unsigned numbers the negative ones are too large: one pass finds both
+    if labels.size and np.maximum.reduce(labels.view(np.uint)) >= shape[1]:
         wrong = labels[(labels < 0) | (labels >= shape[1])][0]
         raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
     options = {"labels": labels, "mean": reduction == "mean", "kept": {}}

@@ -126,8 +126,6 @@ def pulled_simply(node, g):
     """The same for elementwise operations without options: numbers are walked twice as fast."""
     inputs, pulls, y = node.inputs, node.primitive.pulls, node.value
     try:
-        if len(inputs) == 1:
-            return ((inputs[0], pulls[0](g, y, inputs[0].value)),) if pulls[0] else ()
         if len(inputs) == 2:
             (a, b), (p, q) = inputs, pulls
             u = a.value if isinstance(a, Node) else a
@@ -136,6 +134,8 @@ def pulled_simply(node, g):
                 (a, None if p is None or u is a else p(g, y, u, v)),
                 (b, None if q is None or v is b else q(g, y, u, v)),
             )
+        if len(inputs) == 1:
+            return ((inputs[0], pulls[0](g, y, inputs[0].value)),) if pulls[0] else ()
     except ArithmeticError:
         pass
     return pulled(node, g)

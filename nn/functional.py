@@ -25,7 +25,7 @@ def _linear(x, weight, bias):
 
 def _plus(y, b):
     """``y + b``, written into y, an array of our own, where that keeps NumPy's promotion."""
-    if y.dtype != b.dtype or not y.ndim:
+    if y.dtype is not b.dtype or not y.ndim:
         return y + b
     y += b
     return y

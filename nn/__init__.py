@@ -6,11 +6,11 @@
 (5, 1)
 """
 
-from .functional import cross_entropy
+from .functional import binary_cross_entropy_with_logits, cross_entropy
 from .layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential, Tanh
 from .module import Module, Parameter, functional_call
 
 __all__ = [
     "BatchNorm1d", "Dropout", "Linear", "Module", "Parameter", "ReLU", "Sequential", "Tanh",
-    "cross_entropy", "functional_call",
+    "binary_cross_entropy_with_logits", "cross_entropy", "functional_call",
 ]  # fmt: skip

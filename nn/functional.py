@@ -7,7 +7,7 @@ composed form.  Shapes: N examples, C classes or features.
 
 import numpy as np
 
-from autograd import elementwise, general, softmax
+from autograd import elementwise, general, softmax, softplus
 from autograd.primitive import plain
 from autograd.rules.random import bernoulli
 
@@ -190,8 +190,7 @@ def cross_entropy(logits, labels, reduction="mean"):
                 f"cross_entropy: labels are class numbers 0..{shape[1] - 1}, integers; got "
                 f"{labels.dtype} with fractions or no numbers at all"
             )
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'cross_entropy: reduction is "mean", "sum" or "none", not {reduction!r}')
+    _check_reduction("cross_entropy", reduction)
     if not labels.size and reduction == "mean":
         raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
     labels = labels.astype(int, copy=False)  # also of unsigned integers: they add to signed ones
@@ -202,3 +201,39 @@ def cross_entropy(logits, labels, reduction="mean"):
     options = {"labels": labels, "mean": reduction == "mean", "kept": {}}
     losses = _softmax_cross_entropy.apply((logits,), options)
     return np.sum(losses) if reduction == "sum" else losses
+
+
+def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
+    """Negative log-likelihood of targets in [0, 1] under sigmoid(logits), elementwise, any shape.
+
+    Lecture A's loss of a sigmoid unit, -t log σ(z) - (1 - t) log(1 - σ(z)), as
+    t·softplus(-z) + (1 - t)·softplus(z): exact for every z.  Its derivative by z is σ(z) - t.
+
+    reduction   "mean", "sum" or "none" (one loss for each element)
+
+    Raises ValueError for targets of another shape or outside [0, 1].
+
+    >>> binary_cross_entropy_with_logits(np.array([1000.0, -1000.0]), np.array([1, 1]))
+    np.float64(500.0)
+    """
+    name = "binary_cross_entropy_with_logits"
+    _check_reduction(name, reduction)
+    logits = logits if hasattr(logits, "shape") else np.asarray(logits)
+    targets = np.asarray(plain(targets))
+    if targets.shape != logits.shape:
+        raise ValueError(
+            f"{name}: logits of shape {logits.shape} and targets of shape {targets.shape}; "
+            f"a target for each logit is wanted"
+        )
+    if not np.all((targets >= 0) & (targets <= 1)):
+        raise ValueError(f"{name}: targets are probabilities or 0 and 1, in [0, 1]")
+    if not targets.size and reduction == "mean":
+        raise ValueError(f"{name}: the mean over no elements is not defined")
+    targets = targets.astype(logits.dtype)
+    losses = targets * softplus(-logits) + (1 - targets) * softplus(logits)
+    return losses if reduction == "none" else getattr(np, reduction)(losses)
+
+
+def _check_reduction(name, reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'{name}: reduction is "mean", "sum" or "none", not {reduction!r}')

@@ -1333,3 +1333,55 @@ def test_labels_of_any_integer_type(kind):
     logits = [[1.0, 2.0], [3.0, 1.0]]  # a list is fine
     loss = nn.cross_entropy(logits, np.array([0, 1], kind))
     np.testing.assert_allclose(loss, (np.log1p(np.e) + np.log1p(np.exp(2.0))) / 2)
+
+
+# --- binary cross-entropy ----------------------------------------------------------------------
+
+Z, T = np.array([-3.0, -0.5, 0.0, 0.7, 2.5]), np.array([0.0, 1.0, 0.25, 0.9, 1.0])
+LOSS = 0.4535774598983603
+SLOPES = [0.009485174635513356, -0.12449186624037092, 0.05, -0.046362445566366775,
+          -0.01517163600424869]  # fmt: skip
+
+
+def test_binary_cross_entropy_is_pytorchs():
+    """torch.nn.functional.binary_cross_entropy_with_logits(Z, T) and its gradient, float64."""
+    z = Tensor(Z)
+    loss = nn.binary_cross_entropy_with_logits(z, T)
+    loss.backward()
+    np.testing.assert_allclose(loss.data, LOSS, rtol=1e-14)
+    np.testing.assert_allclose(z.grad, SLOPES, rtol=1e-13)
+    for reduction, reduced in (("sum", np.sum), ("none", lambda x: x)):
+        found = nn.binary_cross_entropy_with_logits(Z, T, reduction)
+        each = -T * np.log(1 / (1 + np.exp(-Z))) - (1 - T) * np.log(1 / (1 + np.exp(Z)))
+        np.testing.assert_allclose(found, reduced(each), rtol=1e-13)
+
+
+@pytest.mark.parametrize("z", [-1000.0, -40.0, 0.0, 40.0, 1000.0])
+@pytest.mark.parametrize("t", [0.0, 1.0])
+def test_binary_cross_entropy_is_exact_far_out(z, t):
+    """Value log(1 + e^(±z)), slope σ(z) - t and curvature σ(1 - σ): no warning, no cancellation."""
+
+    def f(z):
+        return nn.binary_cross_entropy_with_logits(z, np.array(t))
+
+    wrong = z if t == 0 else -z  # how far the logit points the wrong way
+    value = wrong if wrong > 700 else np.log1p(np.exp(wrong))
+    small = np.exp(-abs(z)) / (1 + np.exp(-abs(z)))  # σ(-|z|)
+    slope = (1 - small if wrong > 0 else small) * (1 if t == 0 else -1)
+    z = np.array(z)
+    np.testing.assert_allclose(f(z), value, rtol=1e-14)
+    np.testing.assert_allclose(grad(f)(z), slope, rtol=1e-14)
+    np.testing.assert_allclose(grad(grad(f))(z), small * (1 - small), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "targets, message",
+    [
+        ([0.0, 1.0], r"\(5,\) and targets of shape \(2,\)"),
+        ([0.0, 1.0, 2.0, 0.0, 0.0], r"in \[0, 1\]"),
+        ([0.0, 1.0, np.nan, 0.0, 0.0], r"in \[0, 1\]"),
+    ],
+)
+def test_binary_cross_entropy_says_what_it_wants(targets, message):
+    with pytest.raises(ValueError, match=f"binary_cross_entropy_with_logits.*{message}"):
+        nn.binary_cross_entropy_with_logits(Tensor(Z), targets)

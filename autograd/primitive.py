@@ -37,6 +37,13 @@ class Wrapper:
     A wrapper has a ``level``: each transformation takes a fresh, higher one, and an operation
     goes to the wrapper of the highest level among its arguments, which peels its own level
     off and applies the operation to what is inside.
+
+    Every kind of wrapper has
+
+    level                            a number
+    bind(primitive, args, options)   the operation's result, this being the highest of `args`
+    plain()                          the array or number inside, of all levels
+    map(f)                           one like it with f applied to what is inside
     """
 
     __slots__ = ()
@@ -79,6 +86,9 @@ class Primitive:
     """One differentiable operation.
 
     forward     computes the value from plain arrays
+    kind        its family: "elementwise", "linear", "bilinear" or "general"
+    function    what users call and the registry is keyed by: NumPy's function, or `forward`
+    name        how it is called in pictures, programs and error messages
     pulls       one rule per array argument; None where the derivative is zero everywhere
     pushes      likewise; for ``kind == "linear"`` unused, the operation pushes itself
     arity       number of array arguments; None for any number: then ``pulls`` is one rule for
@@ -90,6 +100,9 @@ class Primitive:
     drop        options that make a linear operation affine: left out when pushing
     kinks       the value chosen where the derivative does not exist, in words
     outputs     whether the value is a tuple (or list) of arrays
+    bind        ``(args, options) -> (arrays, options)``: turns a call as NumPy's users write it
+                into array arguments by position and the rest by name, where signatures do not do
+    doc         its docstring, `forward`'s by default
     """
 
     def __init__(

@@ -47,8 +47,11 @@ def gradients(output, seed, wanted, lift=None):
 def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
     """The walk: turns the outputs' `cotangents` into those of the leaves and the nodes in `keep`.
 
-    nodes     the outputs' history, newest first
-    on_path   only these nodes are worth a visit; None for all
+    nodes        the outputs' history, newest first
+    cotangents   node -> cotangent, of the outputs
+    on_path      only these nodes are worth a visit; None for all
+    keep         nodes within the graph whose cotangents are wanted besides the leaves'
+    lift         what rules are given for a node instead of its value, see `gradients`
     """
     cotangents = dict(cotangents)
     take, get, latest, array = cotangents.pop, cotangents.get, Writes.latest, np.ndarray

@@ -119,7 +119,12 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if asked; see `optim.rules.sgd` for the formula."""
+    """Gradient descent, with momentum if asked; see `optim.rules.sgd` for the formula.
+
+    momentum       β in [0, 1): how much of the last step's velocity goes into the next
+    nesterov       take the gradient at the point looked ahead to; needs a momentum
+    weight_decay   λ of the L2 penalty
+    """
 
     def __init__(self, params, lr=1e-3, momentum=0.0, nesterov=False, weight_decay=0.0):
         if nesterov and not momentum:

@@ -192,9 +192,10 @@ def finish(nodes, cotangents):
     """The gradients of `nodes`, no two of them in the same memory."""
     found, given = [], set()
     for node in nodes:
-        c = cotangents.get(node)
-        if not type(c) is type(node.value) is float:
-            c = as_gradient(node, c)
+        c, value = cotangents.get(node), node.value
+        if not type(c) is type(value) is float:
+            if not (type(c) is type(value) is np.ndarray and c.dtype is value.dtype):
+                c = as_gradient(node, c)
             # shares_memory() saw to the leaves' one by one, but a rule for any number of
             # arguments may answer with one array for several
             if isinstance(c, np.ndarray) and (node.primitive or id(c) in given):

@@ -58,20 +58,17 @@ class Tensor(Duck):
         evaluate = primitive.apply if level > BASE else primitive.evaluate
         try:
             value = evaluate(values, options)
-            kept = type(value) is np.ndarray or isinstance(value, np.generic)
-            if kept and value.dtype.kind not in "fb":
+            if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fb":
                 raise TypeError(
                     f"the result is an array of {value.dtype}, and only floating-point results "
                     f"can be differentiated"
                 )
         except (ValueError, TypeError, IndexError) as error:
             raise explained(error, primitive.name, args) from error
-        if level == CONSTANT or not graph.recording(level):
+        if level == CONSTANT or (graph.silencers and not graph.recording(level)):
             return _constants(value, primitive.outputs)
         node = record(primitive, inputs, options or None, value)
-        if not primitive.outputs:
-            return handle(node, level)
-        return parts(node, level)
+        return parts(node, level) if primitive.outputs else handle(node, level)
 
     def _peel(self, args, level):
         """What a node at `level` keeps of the arguments, and the values inside that level."""

@@ -9,7 +9,7 @@ import operator
 
 import numpy as np
 
-from .primitive import Wrapper, plain, registry
+from .primitive import Wrapper, no_out, plain, registry
 from .rules.indexing import kept
 
 REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
@@ -35,7 +35,7 @@ METHODS = {
 }  # fmt: skip
 
 
-def unsupported(function, kind="NumPy function"):
+def unsupported(function):
     """The error for a function that has no rule here."""
     name = getattr(function, "__name__", str(function))
     module = getattr(function, "__module__", None)
@@ -56,13 +56,7 @@ class Duck(Wrapper):
     __hash__ = object.__hash__  # __eq__ compares elements, as NumPy's does
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        if options.get("out") is not None and method != "at":
-            raise TypeError(
-                f"np.{ufunc.__name__}: a {type(self).__name__} cannot be written into an existing "
-                f"array, the derivative would be lost; use the returned value (instead of "
-                f"`a += t` write `a = a + t`)"
-            )
-        options.pop("out", None)
+        no_out(f"np.{ufunc.__name__}", options)
         if method == "__call__":
             operation = registry.get(ufunc)
             if operation is None:

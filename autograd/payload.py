@@ -38,11 +38,10 @@ def payload(data, name):
     kind = getattr(getattr(data, "dtype", None), "kind", None)
     if kind == "f":
         return data
-    advice = {
-        "i": "convert it first: x.astype(float)",
-        "u": "convert it first: x.astype(float)",
-        "b": "convert it first: x.astype(float)",
-        "c": "complex numbers are not supported: differentiate by real and imaginary part",
-    }.get(kind, "give numbers, nested lists of numbers or a floating-point array")
+    advice = "give numbers, nested lists of numbers or a floating-point array"
+    if kind == "c":
+        advice = "complex numbers are not supported: differentiate by real and imaginary part"
+    elif kind in ("i", "u", "b"):
+        advice = "convert it first: x.astype(float)"
     what = f"an array of {data.dtype}" if kind else f"a {type(data).__name__}"
     raise TypeError(f"{name}: derivatives need floating-point data, this is {what}; {advice}")

@@ -185,6 +185,11 @@ class Primitive:
                 np.zeros_like(x) if t is None else t for t, x in zip(tangents, args, strict=True)
             ]
             return self.apply(moved, options)
+        if self.pushes is None:
+            raise TypeError(
+                f"{self.name} has no rule to push tangents forward: register it with one, "
+                f"general(function, pull, push)"
+            )
         total = None
         for i, t in enumerate(tangents):
             if t is None:

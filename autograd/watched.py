@@ -21,7 +21,7 @@ class Writes:
     """The log: for each block of memory which parts of it were written, when last, and whose."""
 
     latest = 0  # serial of the last write of all; nodes with larger serials need not ask
-    blocks: ClassVar[dict] = {}  # id of the array that owns the memory -> _Block
+    blocks: ClassVar[dict] = {}  # id of the memory's owner -> (weak reference to it, parts)
     PARTS = 100  # more parts of one block than this are taken for all of it
 
     @classmethod
@@ -44,9 +44,8 @@ class Writes:
 def written(array, since):
     """``(True, name)`` if memory of `array` was written after the serial `since`."""
     root = _root(array)
-    for (offset, shape, strides, dtype), (serial, name) in list(
-        _parts(root).items()
-    ):  # another thread may write
+    parts = list(_parts(root).items())  # a copy: another thread may write
+    for (offset, shape, strides, dtype), (serial, name) in parts:
         if serial > since:
             part = _Part(_address(root) + offset, shape, strides, dtype)
             if np.may_share_memory(array, np.asarray(part), max_work=10_000):

@@ -499,3 +499,13 @@ def test_only_one_of_two_results_used():
     _, squares = moments()(x)
     squares.backward()
     np.testing.assert_allclose(x.grad, 2 * A)
+
+
+def test_an_operation_registered_without_a_push_says_so():
+    operation = general(lambda x: x * 2, lambda g, y, x: g * 2, name="pull_only")
+    try:
+        assert autograd.grad(operation)(1.0) == 2.0
+        with pytest.raises(TypeError, match=r"pull_only has no rule to push.*general\("):
+            operation.push([1.0], 2.0, [1.0], {})
+    finally:
+        del registry[operation.function]

@@ -10,10 +10,17 @@ array([1.382, 0.077])
 1.0
 """
 
-from . import operators, rules  # noqa: F401 - operators installs Tensor's
+import importlib
+
+from . import matrices, operators, rules  # noqa: F401 - operators installs Tensor's
+from .batching import LoopWarning
 from .check import check_gradients
+from .checkpoint import checkpoint
+from .costs import Counts
+from .counted import count_operations
 from .families import bilinear, composition, constant, elementwise, general, linear
 from .graph import no_grad
+from .matrices import hessian, hvp, jacobian
 from .rules import *  # noqa: F403 - its __all__ lists our own functions
 from .rules.random import seed
 from .tensor import Tensor, stop_gradient
@@ -21,15 +28,36 @@ from .transforms import (
     elementwise_grad,
     grad,
     gradients,
-    hessian,
-    hvp,
-    jacobian,
+    jvp,
+    linearize,
     value_and_grad,
     vjp,
+    vmap,
 )
 
+# What stands around the core is imported when it is first asked for.
+_AROUND = {"compare_modes": "ledger", "plan": "planner", "scaling": "ledger"}
+
 __all__ = [
-    "Tensor", "bilinear", "check_gradients", "composition", "constant", "elementwise",
-    "elementwise_grad", "general", "grad", "gradients", "hessian", "hvp", "jacobian", "linear",
-    "no_grad", "seed", "stop_gradient", "value_and_grad", "vjp", *rules.__all__,
+    "Counts", "LoopWarning", "Tensor", "bilinear", "check_gradients", "checkpoint", "composition",
+    "constant", "count_operations", "elementwise", "elementwise_grad", "general", "grad",
+    "gradients", "hessian", "hvp", "jacobian", "jvp", "linear", "linearize", "no_grad", "seed",
+    "stop_gradient", "value_and_grad", "vjp", "vmap", *_AROUND, *rules.__all__,
 ]  # fmt: skip
+
+
+def __getattr__(name):
+    if name not in _AROUND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_AROUND[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
+def _planned(*call):
+    return importlib.import_module(".planner", __name__).planned(*call)
+
+
+matrices.modes["auto"] = _planned

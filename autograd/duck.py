@@ -2,15 +2,14 @@
 
 ``np.tanh(t)``, ``t * 2`` and ``t.sum(axis=0)`` all end in the registry: the operation is looked
 up by the NumPy function and applied.  A subclass says how with ``bind(primitive, args,
-options)``, gives its ``level``, and the ``plain()`` value inside.
+options)`` and `bind_constant`, gives its ``level``, and the value ``inside``.
 """
-
-import operator
 
 import numpy as np
 
-from .primitive import Wrapper, no_out, plain, registry
-from .rules.indexing import kept
+from .primitive import Wrapper, mapped_over, no_out, plain, registry
+from .rules.elementwise import cast
+from .rules.indexing import getitem, kept, setitem
 
 REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
@@ -20,7 +19,8 @@ BINARY = {
     "floordiv": np.floor_divide, "mod": np.remainder, "divmod": np.divmod, "pow": np.power,
     "matmul": np.matmul,
 }  # fmt: skip
-UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute}
+UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+LOGIC = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
 COMPARISONS = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "eq": np.equal, "ne": np.not_equal,
@@ -33,6 +33,9 @@ METHODS = {
     "diagonal": np.diagonal, "argmax": np.argmax, "argmin": np.argmin, "argsort": np.argsort,
     "nonzero": np.nonzero, "all": np.all, "any": np.any, "copy": np.copy,
 }  # fmt: skip
+
+
+_FLOAT = np.dtype(float)
 
 
 def unsupported(function):
@@ -91,10 +94,35 @@ class Duck(Wrapper):
 
     # --- what an array knows of itself ---
 
+    def plain(self):
+        """The array or number inside, of all levels."""
+        return plain(self.inside)
+
+    def without(self, constant, args, options):
+        """`constant` of the arguments without this level: their values take its place."""
+        kind, level = type(self), self.level
+
+        def inside(x):
+            return x.inside if type(x) is kind and x.level == level else x
+
+        args, options = mapped_over(inside, [list(args), options])
+        return constant.apply(args, options)
+
+    def twin(self):
+        """Another handle on the same, which does not change when `self[i] = v` does."""
+        twin = object.__new__(type(self))
+        for slot in type(self).__slots__:
+            setattr(twin, slot, getattr(self, slot))
+        return twin
+
+    def detach(self):
+        """The same value as a constant: see `autograd.stop_gradient`."""
+        return self.map(lambda x: x.detach() if isinstance(x, Wrapper) else x)
+
     @property
     def shape(self):
         """Lengths of the axes."""
-        return np.shape(self.plain())
+        return np.shape(self.inside)
 
     @property
     def ndim(self):
@@ -109,8 +137,7 @@ class Duck(Wrapper):
     @property
     def dtype(self):
         """The element type; a Python float counts as float64."""
-        value = self.plain()
-        return value.dtype if hasattr(value, "dtype") else np.dtype(float)
+        return getattr(self.inside, "dtype", _FLOAT)
 
     @property
     def T(self):
@@ -162,6 +189,10 @@ class Duck(Wrapper):
     def __int__(self):
         raise self._no_conversion("int()", "np.floor etc.")
 
+    def __reduce__(self):
+        """Raises TypeError: pickle and copy would lose what it carries."""
+        raise self._no_conversion("copy or pickle", "np.copy (x.copy())")
+
     # --- methods whose arguments differ from the function's ---
 
     def reshape(self, *shape, order="C"):
@@ -177,10 +208,24 @@ class Duck(Wrapper):
 
     def astype(self, dtype):
         """The same values in another floating-point type."""
-        return registry["astype"](self, dtype=np.dtype(dtype))
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f" and not self.carries_derivative:
+            return cast.apply([self], {"dtype": dtype})
+        return registry["astype"](self, dtype=dtype)
 
     def __getitem__(self, index):
-        return self.bind(registry[operator.getitem], (self,), {"index": kept(plain(index))})
+        return getitem.apply((self,), {"index": kept(index)})
+
+    def __setitem__(self, index, new):
+        """Change what this stands for, into a copy with elements replaced: see `Tensor`."""
+        changed = setitem.apply((self, new), {"index": kept(index)})
+        if type(changed) is not type(self) or changed.level != self.level:
+            raise TypeError(
+                f"a {type(self).__name__} cannot take a {type(changed).__name__} as an element: "
+                f"collect the elements, and use np.stack"
+            )
+        for slot in type(self).__slots__:
+            setattr(self, slot, getattr(changed, slot))
 
 
 def _install(namespace):
@@ -193,6 +238,9 @@ def _install(namespace):
     for name, function in BINARY.items():
         define(f"__{name}__", _binary(function), f"np.{function.__name__}")
         define(f"__r{name}__", _reflected(function), f"np.{function.__name__}, reflected")
+    for name, function in LOGIC.items():
+        define(f"__{name}__", _binary(function), f"np.{function.__name__}")
+        define(f"__r{name}__", _reflected(function), f"np.{function.__name__}")
     for name, function in UNARY.items():
         define(f"__{name}__", _method(function), f"np.{function.__name__}")
     for name, function in COMPARISONS.items():

@@ -4,7 +4,8 @@ Most operations belong to a family in which half of the rules, or all, follow by
 `autograd.primitive` for what a rule is.
 """
 
-from .primitive import Primitive, no_out, plain, registry
+from .batching import broadcasting
+from .primitive import Primitive, highest, leaves, no_out, registry
 
 
 def _register(function, operation):
@@ -25,6 +26,7 @@ def elementwise(function, *rules, forward=None, **settings):
     8.0
     """
     settings.setdefault("arity", len(rules))
+    settings.setdefault("batch", broadcasting)
     return _register(
         function,
         Primitive(forward or function, "elementwise", rules, rules, function=function, **settings),
@@ -127,23 +129,36 @@ def composition(function, kinks=""):
     return register
 
 
-class Constant:
-    """An operation without a derivative (argmax, comparisons, shape): plain in, plain out."""
+class Constant(Primitive):
+    """An operation without a derivative: argmax, comparisons, shape."""
 
-    kind, kinks = "constant", ""
-
-    def __init__(self, function):
-        self.name, self.function = function.__name__, function
+    def __init__(self, function, forward=None, **settings):
+        settings.setdefault("arity", None)
+        super().__init__(forward or function, "constant", None, None, function=function, **settings)
 
     def __call__(self, *args, **options):
-        """Run on the plain values inside the wrappers."""
-        return self.function(*plain(args), **plain(options))
+        """Apply to arguments as a NumPy user writes them."""
+        if self.arity is not None and (options or len(args) != self.arity):
+            args, options = self.canonical(args, options)
+        return self.apply(args, options)
+
+    def apply(self, args, options):
+        """Apply: the highest wrapper, also inside lists and options, decides how."""
+        top = highest(leaves([args, options]))
+        if top is None:
+            return self.forward(*args, **options)
+        return top.bind_constant(self, args, options)
 
 
-def constant(*functions):
-    """Register functions that have no derivative and return plain values."""
+def constant(*functions, forward=None, **settings):
+    """Register functions that have no derivative.
+
+    settings   `Primitive`'s arity, batch and cost; without an arity, arguments are left as they
+               are called
+    """
     for function in functions:
-        _register(function, Constant(function))
+        _register(function, Constant(function, forward, **settings))
+    return registry[functions[0]]
 
 
 class Refusal:

@@ -16,8 +16,9 @@ def base_array(array):
     return np.asarray(array)
 
 
-def payload(data, name):
+def payload(data, name=None):
     """`data` as a Tensor keeps it: a Python float, or a floating-point (duck) array."""
+    prefix = f"{name}: " if name else ""
     if type(data) is float:
         return data
     if isinstance(data, (int, float)) and not isinstance(data, (bool, np.generic)):
@@ -26,7 +27,7 @@ def payload(data, name):
         data = np.complex128(data)
     if isinstance(data, Wrapper):
         raise TypeError(
-            f"{name}: the data is a {type(data).__name__} already; use it as it is, or its "
+            f"{prefix}the data is a {type(data).__name__} already; use it as it is, or its "
             f".data (or .detach()) for a new input"
         )
     if isinstance(data, (list, tuple)):
@@ -44,4 +45,4 @@ def payload(data, name):
     elif kind in ("i", "u", "b"):
         advice = "convert it first: x.astype(float)"
     what = f"an array of {data.dtype}" if kind else f"a {type(data).__name__}"
-    raise TypeError(f"{name}: derivatives need floating-point data, this is {what}; {advice}")
+    raise TypeError(f"{prefix}derivatives need floating-point data, this is {what}; {advice}")

@@ -40,13 +40,24 @@ class Wrapper:
 
     Every kind of wrapper has
 
-    level                            a number
-    bind(primitive, args, options)   the operation's result, this being the highest of `args`
-    plain()                          the array or number inside, of all levels
-    map(f)                           one like it with f applied to what is inside
+    level                                a number
+    inside                               the value one level down
+    bind(primitive, args, options)       the operation's result, this being the highest wrapper
+    bind_constant(constant, args, options)   the same for an operation without a derivative
+    plain()                              the array or number inside, of all levels
+    map(f)                               one like it with f applied to what is inside
+    beside(x)                            the plain x as this meets it: counted, where this is
     """
 
     __slots__ = ()
+    carries_derivative = True  # or stands for plain values only, as Batch and Counted do
+
+    def beside(self, x):
+        """The plain array or number `x` as a constant of the program that this takes part in."""
+        inside = self.inside
+        return inside.beside(x) if isinstance(inside, Wrapper) else x
+
+    hides_axis = False  # or its plain value has an axis more than itself, as that of a Batch
 
 
 def highest(values):
@@ -58,6 +69,30 @@ def highest(values):
     return top
 
 
+def leaves(x):
+    """`x`, or what is in it, if a list, tuple, dict or slice, to any depth."""
+    if type(x) in (list, tuple):
+        for part in x:
+            yield from leaves(part)
+    elif type(x) is dict:
+        yield from leaves([*x.values()])
+    elif type(x) is slice:
+        yield from (x.start, x.stop, x.step)
+    else:
+        yield x
+
+
+def mapped_over(f, x):
+    """`x` with f applied to its `leaves`."""
+    if type(x) in (list, tuple):
+        return type(x)(mapped_over(f, part) for part in x)
+    if type(x) is dict:
+        return {key: mapped_over(f, value) for key, value in x.items()}
+    if type(x) is slice:
+        return slice(f(x.start), f(x.stop), f(x.step))
+    return f(x)
+
+
 def plain(x):
     """`x` with every wrapper, also inside lists, tuples and dicts, replaced by its plain value."""
     if isinstance(x, Wrapper):
@@ -67,6 +102,20 @@ def plain(x):
     if type(x) is dict:
         return {key: plain(value) for key, value in x.items()}
     return x
+
+
+def common(x, name):
+    """`plain` of x where a result's shape depends on its values: not under `vmap`, TypeError."""
+    for leaf in leaves(x):
+        while isinstance(leaf, Wrapper):
+            if leaf.hides_axis:
+                raise TypeError(
+                    f"np.{name} inside vmap: the shape of what it returns depends on the values, "
+                    f"and they differ from example to example; use masks (np.where), or call it "
+                    f"outside of vmap"
+                )
+            leaf = leaf.inside
+    return plain(x)
 
 
 class Indexed:
@@ -102,18 +151,25 @@ class Primitive:
     outputs     whether the value is a tuple (or list) of arrays
     bind        ``(args, options) -> (arrays, options)``: turns a call as NumPy's users write it
                 into array arguments by position and the rest by name, where signatures do not do
+    holds       names of options that may hold arrays which differ from example to example
+                (indices, masks): wrappers that carry no derivative are allowed there
+    batch       how it runs on many examples at once, see `autograd.batching`
+    cost        what it costs, ``(y, *args, **options) -> Counts``, where running `forward` does not
+                tell: see `autograd.costs`
     doc         its docstring, `forward`'s by default
     """
 
     def __init__(
         self, forward, kind, pulls, pushes, *, function=None, name=None, arity=1, scalar=None,
-        drop=(), kinks="", outputs=False, bind=None, reads=None, doc=None,
+        drop=(), kinks="", outputs=False, bind=None, reads=None, holds=(), batch=None, cost=None,
+        doc=None,
     ):  # fmt: skip
         self.forward, self.kind, self.pulls, self.pushes = forward, kind, pulls, pushes
         self.function = function if function is not None else forward
         self.name = self.__name__ = name or self.function.__name__
         self.arity, self.scalar, self.drop = arity, scalar, drop
         self.kinks, self.outputs, self._bind = kinks, outputs, bind
+        self.holds, self.batch, self.cost = holds, batch, cost
         self._names, self._declared, self._reads = None, reads, {}
         self.__doc__ = doc or forward.__doc__
 
@@ -129,6 +185,9 @@ class Primitive:
     def apply(self, args, options):
         """Apply to array arguments by position: the highest wrapper among them decides how."""
         top = highest(args)
+        if self.holds:
+            held = leaves([options[name] for name in self.holds if name in options])
+            top = highest([top, *held])
         if top is None:
             return self.evaluate(args, options)
         return top.bind(self, args, options)
@@ -147,7 +206,9 @@ class Primitive:
             args = [*args[:arity], *(options.pop(n, None) for n in names[len(args) : arity])]
         no_out(self.name, options)
         for name, value in options.items():
-            if isinstance(value, Wrapper):
+            if not isinstance(value, Wrapper) or self.kind == "constant":
+                continue
+            if name not in self.holds or value.carries_derivative:
                 raise TypeError(
                     f"{self.name}: argument {name!r} is a {type(value).__name__}, but the "
                     f"derivative by {name!r} is not defined; pass its plain value (.data)"
@@ -177,8 +238,18 @@ class Primitive:
         values = [np.float64(v) if type(v) is float else v for v in values]
         return float(self.forward(*values, **options))
 
+    def arguments(self, values):
+        """`values` as rules take them: Python floats become NumPy's but for elementwise rules."""
+        if self.kind == "elementwise":
+            return values
+        return [np.float64(x) if type(x) is float else x for x in values]
+
     def push(self, tangents, y, args, options):
-        """The tangent of the result; ``tangents[i]`` is None where argument i stands still."""
+        """The tangent of the result `y`, in its shape; None where it stands still.
+
+        ``tangents[i]`` is None where argument i stands still.
+        """
+        args = self.arguments(args)
         if self.kind == "linear":
             options = {name: v for name, v in options.items() if name not in self.drop}
             moved = [
@@ -195,14 +266,28 @@ class Primitive:
             if t is None:
                 continue
             rule = self.pushes[i] if self.arity is not None else partial(self.pushes, i)
-            if rule is not None:
+            if rule is None:
+                continue
+            try:
                 part = rule(t, y, *args, **options)
-                total = part if total is None else total + part
-        return total
+            except ArithmeticError:  # Python floats: 1/0 is inf, as NumPy has it
+                t, u, *xs = (np.float64(v) if type(v) is float else v for v in (t, y, *args))
+                part = rule(t, u, *xs, **options)
+            if total is None:
+                total = part
+            elif self.outputs:
+                total = tuple(a + b for a, b in zip(total, part, strict=True))
+            else:
+                total = total + part
+        if total is None:
+            return None
+        if self.outputs:
+            return tuple(map(_like, total, y))
+        return _like(total, y)
 
-    def reads(self, i):
-        """Positions of the values the pull of argument i reads: 0 for the result, 1 for the
-        first argument, ...
+    def reads(self, i, pushing=False):
+        """Positions of the values the pull (or the push) of argument i reads: 0 for the result,
+        1 for the first argument, ...
 
         Found in the rule's bytecode, once; reading only a shape or dtype does not count.
         A rule that takes ``*args`` is taken to read everything, unless ``reads`` declares it.
@@ -211,10 +296,26 @@ class Primitive:
             return self._declared
         if self.arity is None:
             return EVERYTHING
-        if i not in self._reads:
-            rule = self.pulls[i]
-            self._reads[i] = frozenset() if rule is None else reads_of(rule)
-        return self._reads[i]
+        if (i, pushing) not in self._reads:
+            rules = self.pushes if pushing else self.pulls
+            rule = rules[i] if rules else None
+            self._reads[i, pushing] = frozenset() if rule is None else reads_of(rule)
+        return self._reads[i, pushing]
+
+
+def _like(t, y):
+    """A tangent in the shape and dtype of its value: a rule may answer with what broadcasts to it,
+    as that of a + b does.
+    """
+    if type(y) is float:
+        return t if isinstance(t, Wrapper) else float(t)
+    if type(t) in (float, int):
+        if isinstance(y, Wrapper) and not y.shape:
+            return float(t)
+        t = y.dtype.type(t)
+    if t.shape != y.shape:
+        t = np.broadcast_to(t, y.shape)
+    return t if t.dtype == y.dtype else t.astype(y.dtype)
 
 
 def explained(error, operation, args):
@@ -237,7 +338,7 @@ def brief(x):
     if not hasattr(value, "shape"):
         return repr(value) if isinstance(value, (int, float)) else type(value).__name__
     name = getattr(x, "name", None) if isinstance(x, Wrapper) else None
-    return f"{f'{name!r} ' if name else ''}{value.dtype} {tuple(value.shape)}"
+    return f"{f'{name!r} ' if name else ''}{value.dtype} {tuple(x.shape)}"
 
 
 def no_out(name, options):

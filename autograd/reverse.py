@@ -167,8 +167,8 @@ def collect(cotangents, source, part):
 
 def fit(c, value):
     """The cotangent `c` in the shape of the `value` it belongs to: undoes broadcasting."""
-    shape = c.shape if isinstance(c, np.ndarray) else np.shape(c)
-    wanted = value.shape if isinstance(value, np.ndarray) else np.shape(value)
+    shape = c.shape if isinstance(c, (np.ndarray, Wrapper)) else np.shape(c)
+    wanted = value.shape if isinstance(value, (np.ndarray, Wrapper)) else np.shape(value)
     extra = len(shape) - len(wanted)
     if extra > 0:
         c = np.add.reduce(c, axis=0 if extra == 1 else tuple(range(extra)))
@@ -214,6 +214,8 @@ def as_gradient(node, c):
         return 0.0 if c is None else c if isinstance(c, Wrapper) else float(c)
     if c is None:
         return np.zeros_like(value)
+    if type(c) is float:
+        return c if isinstance(value, Wrapper) else np.asarray(c, value.dtype)
     if c.dtype != value.dtype:
         return c.astype(value.dtype)
     if isinstance(c, np.generic) and isinstance(value, np.ndarray):
@@ -244,7 +246,8 @@ def seed_for(value, seed, what):
         return float(seed)
     if isinstance(seed, np.ndarray):
         seed = np.asarray(seed)  # no subclass
-    return seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
+    seed = seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
+    return value.beside(seed) if isinstance(value, Wrapper) else seed
 
 
 def describe(node):

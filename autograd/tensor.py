@@ -85,8 +85,11 @@ class Tensor(Duck):
                     source = arg = snapshot(arg)
             elif type(arg) in (list, tuple):
                 source = arg = np.asarray(arg)
-            elif isinstance(arg, np.ndarray) and type(arg) is not np.ndarray:
-                source = arg = base_array(arg)
+            elif isinstance(arg, np.ndarray):
+                if type(arg) is not np.ndarray:
+                    source = arg = base_array(arg)
+            elif isinstance(arg, Wrapper):
+                source = arg = snapshot(arg)
             inputs.append(source)
             values.append(arg)
         return tuple(inputs), values
@@ -98,9 +101,14 @@ class Tensor(Duck):
                 return self.bind(operation, inputs, options)
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
-    def plain(self):
-        """The array or number inside, of all levels."""
-        return plain(self.node.value)
+    def bind_constant(self, constant, args, options):
+        """An operation without a derivative: apply it to the values."""
+        return self.without(constant, args, options)
+
+    @property
+    def inside(self):
+        """The value, which may be a wrapper of a lower level."""
+        return self.node.value
 
     # --- value and gradient ---
 
@@ -211,7 +219,7 @@ class Tensor(Duck):
     def shape(self):
         """Lengths of the axes."""
         value = self.node.value
-        return value.shape if type(value) is np.ndarray else np.shape(self.plain())
+        return value.shape if type(value) is np.ndarray else np.shape(value)
 
     def detach(self):
         """The same value (sharing memory) as a constant: gradients do not flow through it."""
@@ -226,15 +234,20 @@ class Tensor(Duck):
         array: in a loop collect the parts and use ``np.stack``.  Inside ``no_grad()`` an
         input's array is written in place.
         """
-        index = plain(index)
         if updates_input(self, new):
+            index = plain(index)
             value = self.node.value
             if type(value) is float:
                 raise IndexError(f"{describe(self.node)} is a single number: set .data instead")
             self.data[index] = plain(new)
             return
         name = self.name
-        changed = setitem(self, new, index=kept(index))
+        changed = setitem.apply((self, new), {"index": kept(index)})
+        if type(changed) is not Tensor:
+            raise TypeError(
+                f"a Tensor cannot take a {type(changed).__name__} as an element: collect the "
+                f"elements, and use np.stack"
+            )
         self.node, self.level = changed.node, changed.level
         self.node.name = name
 
@@ -325,12 +338,14 @@ def variable(value, level):
 
 
 def snapshot(x):
-    """`x`; of a Tensor, another handle on the same node.
+    """`x`; of a Tensor, another handle on the same node, and likewise of other wrappers.
 
     `t[i] = v`, `t.data = ...` and freezing give the handle `t` another node.  What a graph of a
     higher level holds, and what it hands out, must not change with it.
     """
-    return handle(x.node, x.level) if type(x) is Tensor else x
+    if type(x) is Tensor:
+        return handle(x.node, x.level)
+    return x.twin() if isinstance(x, Wrapper) else x
 
 
 def stop_gradient(x):

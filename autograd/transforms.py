@@ -1,4 +1,4 @@
-"""From a function to its derivatives: `grad`, `vjp`, `jacobian`, `hessian`, `hvp`, ...
+"""From a function to its derivatives: `grad`, `vjp`, `jvp`, `linearize`; to many examples: `vmap`.
 
 Each transformation takes a fresh level, wraps the arguments it differentiates by as variables
 of that level and calls the function; so transformations nest, to any order.  Arguments and
@@ -12,12 +12,15 @@ import functools
 import numpy as np
 
 from . import reverse
+from .batch import Batch
+from .dual import Dual
+from .forward import push_forward
 from .graph import CONSTANT, levels
 from .payload import payload
-from .primitive import Wrapper
+from .primitive import Wrapper, brief
 from .reverse import describe
 from .tensor import Tensor, lifted, snapshot, variable
-from .tree import flatten, paths
+from .tree import flatten, leaves_like, paths
 
 
 def value_and_grad(f, argnums=0):
@@ -31,16 +34,16 @@ def value_and_grad(f, argnums=0):
 
     @functools.wraps(f, updated=())
     def wrapped(*args, **kwargs):
-        run = _Run(f, argnums, args, kwargs)
+        run = Recorded(f, argnums, args, kwargs)
         if isinstance(run.result, (list, tuple, dict)) or run.result is None:
             raise TypeError(
-                f"grad needs a function that returns one number; {_called(f)} returned a "
+                f"grad needs a function that returns one number; {called(f)} returned a "
                 f"{type(run.result).__name__}: return one of its parts, or use vjp or jacobian"
             )
         (value,) = run.values
         if np.size(value) != 1:
             raise ValueError(
-                f"grad needs a function that returns one number; {_called(f)} returned shape "
+                f"grad needs a function that returns one number; {called(f)} returned shape "
                 f"{np.shape(value)}: reduce it (np.sum, np.mean), or use jacobian, vjp or "
                 f"elementwise_grad"
             )
@@ -58,7 +61,7 @@ def grad(f, argnums=0):
     12.0
     """
     both = value_and_grad(f, argnums)
-    return _named(lambda *args, **kwargs: both(*args, **kwargs)[1], f)
+    return named(lambda *args, **kwargs: both(*args, **kwargs)[1], f)
 
 
 def elementwise_grad(f, argnums=0):
@@ -71,10 +74,10 @@ def elementwise_grad(f, argnums=0):
     """
 
     def wrapped(*args, **kwargs):
-        run = _Run(f, argnums, args, kwargs)
+        run = Recorded(f, argnums, args, kwargs)
         return run.pull([_ones(value) for value in run.values])
 
-    return _named(wrapped, f)
+    return named(wrapped, f)
 
 
 def vjp(f, *primals):
@@ -86,18 +89,18 @@ def vjp(f, *primals):
     >>> y, pull(1.0)
     (12.0, (4.0, 3.0))
     """
-    run = _Run(f, tuple(range(len(primals))), primals, {})
+    run = Recorded(f, tuple(range(len(primals))), primals, {})
 
     def pull(cotangent):
         seeds, _ = flatten(cotangent)
         if len(seeds) != len(run.values):
             raise ValueError(
-                f"vjp: {_called(f)} returned {len(run.values)} arrays, the cotangent has "
+                f"vjp: {called(f)} returned {len(run.values)} arrays, the cotangent has "
                 f"{len(seeds)}: give it the structure of the result"
             )
         return run.pull(
             [
-                reverse.seed_for(value, seed, lambda: f"the result of {_called(f)}")
+                reverse.seed_for(value, seed, lambda: f"the result of {called(f)}")
                 for value, seed in zip(run.values, seeds, strict=True)
             ]
         )
@@ -105,83 +108,153 @@ def vjp(f, *primals):
     return run.rebuild_result(run.values), pull
 
 
-def jacobian(f, argnums=0):
-    """The Jacobian of `f`: an array of shape ``result.shape + argument.shape``.
+def jvp(f, primals, tangents):
+    """``(f(*primals), tangent)``: how f's result moves when its arguments move by `tangents`.
 
-    For trees of arguments or results, the tree of the results' trees of the arguments' blocks.
+    primals    tuple of f's arguments; tangents: the directions, of the same structure and shapes
 
-    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
-    array([[2., 0.],
-           [0., 4.]])
+    One evaluation of f, without a graph: the cost is that of f, two or three times, whatever the
+    number of arguments, and no intermediate value is kept.
+
+    >>> jvp(lambda a, b: a * b, (3.0, 4.0), (1.0, 0.0))
+    (12.0, 4.0)
+    """
+    _tuples("jvp", primals, tangents)
+    directions = directions_for("jvp", primals, tangents)
+    run = Moved(f, tuple(range(len(primals))), primals, {}, directions)
+    return run.rebuild_result(run.values), run.rebuild_result(run.tangents)
+
+
+def linearize(f, *primals):
+    """``(f(*primals), push)``; ``push(*tangents)`` is the tangent of the result.
+
+    f is evaluated once, and its graph kept: `push` may be called repeatedly and costs no
+    evaluation of f.  For one direction `jvp` is faster, and keeps nothing.
+
+    >>> y, push = linearize(lambda a, b: a * b, 3.0, 4.0)
+    >>> y, push(1.0, 0.0), push(0.0, 1.0)
+    (12.0, 4.0, 3.0)
+    """
+    run = Recorded(f, tuple(range(len(primals))), primals, {})
+
+    def push(*tangents):
+        directions = directions_for("linearize", primals, tangents)
+        return run.rebuild_result(run.push(directions))
+
+    return run.rebuild_result(run.values), push
+
+
+def vmap(f, in_axes=0, out_axes=0):
+    """`f`, written for one example, as a function of many: every operation runs on all at once.
+
+    in_axes    which axis of each argument counts the examples; None: the argument is the same for
+               all.  One for all arguments, or a tuple with one for each; in the place of an
+               argument that is a container may stand a container like it
+    out_axes   likewise, which axis of each result is to count them; None: only where all
+               examples have the same
+
+    Keyword arguments are the same for all.  Random operations draw for each example anew where
+    the array they are to be shaped ``like`` differs from example to example.  Raises ValueError
+    where axes are missing or of different lengths.
+
+    >>> vmap(lambda x, w: x @ w, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
+    array([3., 4.])
+    >>> vmap(grad(lambda w, x: np.sum((x * w) ** 2)), (None, 0))(1.0, np.array([1.0, 2.0]))
+    array([2., 8.])
     """
 
     def wrapped(*args, **kwargs):
-        run = _Run(f, argnums, args, kwargs)
-        return run.rebuild_result([_block(run, i) for i in range(len(run.values))])
-
-    return _named(wrapped, f)
-
-
-def _block(run, i):
-    """The derivatives of result number i: one pull for each of its elements."""
-    value = run.values[i]
-    shape = np.shape(value)
-    seeds = [None] * len(run.values)
-    rows = []
-    for index in np.ndindex(shape):
-        one = np.zeros(shape, getattr(value, "dtype", float))
-        one[index] = 1
-        seeds[i] = float(one) if type(value) is float else one
-        rows.append(run.pull_leaves(seeds))
-    if shape == ():
-        return run.rebuild(rows[0])
-    leaves = [np.shape(variable.node.value) for variable in run.variables]
-    if not rows:
-        dtypes = [getattr(variable.node.value, "dtype", float) for variable in run.variables]
-        return run.rebuild(
-            [np.zeros(shape + leaf, t) for leaf, t in zip(leaves, dtypes, strict=True)]
+        axes = [in_axes] * len(args) if _is_axis(in_axes) else in_axes
+        if not isinstance(axes, (tuple, list)) or len(axes) != len(args):
+            raise ValueError(
+                f"vmap: in_axes={in_axes!r} for the {len(args)} positional arguments of "
+                f"{called(f)}: give one axis (or None) for all, or a tuple with one for each"
+            )
+        leaves, rebuild = flatten(args)
+        where = [f"argument {p[1:].replace(']', '', 1)}" for p in paths(args)]
+        axes = _spread(tuple(axes), args, "in_axes")
+        level = next(levels)
+        size, mapped = None, []
+        for leaf, axis, path in zip(leaves, axes, where, strict=True):
+            if axis is None:
+                mapped.append(leaf)
+                continue
+            axes_of = np.ndim(leaf)
+            if not isinstance(axis, (int, np.integer)) or not -axes_of <= axis < axes_of:
+                raise ValueError(
+                    f"vmap: {path} of {called(f)} has no axis {axis}: it is "
+                    f"{brief(leaf)}; name another in in_axes, or None for what is the same for all"
+                )
+            n = np.shape(leaf)[axis]
+            if size is None:
+                size, first = n, path
+            elif n != size:
+                raise ValueError(
+                    f"vmap: {path} of {called(f)} has {n} examples along axis {axis} (shape "
+                    f"{tuple(np.shape(leaf))}), but {first} has {size}"
+                )
+            leaf = snapshot(leaf) if isinstance(leaf, Wrapper) else leaf
+            mapped.append(Batch(np.moveaxis(leaf, axis, 0) if axis % axes_of else leaf, level))
+        if size is None:
+            raise ValueError(f"vmap: no argument of {called(f)} has an axis to map over")
+        result = f(*rebuild(mapped), **kwargs)
+        outputs, rebuild_result = flatten(result)
+        axes = _spread(out_axes, result, "out_axes")
+        return rebuild_result(
+            [_unmapped(y, axis, level, size, f) for y, axis in zip(outputs, axes, strict=True)]
         )
-    return run.rebuild(
-        [
-            np.reshape(np.stack(column), shape + leaf)
-            for column, leaf in zip(zip(*rows, strict=True), leaves, strict=True)
-        ]
-    )
+
+    return named(wrapped, f)
 
 
-def hessian(f, argnums=0):
-    """The matrix of second derivatives of `f`, a function that returns one number.
-
-    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
-    array([[4., 2.],
-           [2., 0.]])
-    """
-    return jacobian(grad(f, argnums), argnums)
+def _is_axis(x):
+    return x is None or isinstance(x, (int, np.integer))
 
 
-def hvp(f, primals, tangents):
-    """Hessian times vector, without the Hessian: a tuple like `primals`.
+def _spread(axes, tree, what):
+    """One axis for each leaf of `tree`, from a tree whose leaves may stand for whole subtrees."""
+    if _is_axis(axes):
+        return [axes] * len(flatten(tree)[0])
+    matches = type(axes) is type(tree) or {type(axes), type(tree)} == {tuple, list}
+    if isinstance(axes, dict) and matches:
+        matches = axes.keys() == tree.keys()
+        pairs = [(axes[key], tree[key]) for key in tree] if matches else []
+    elif isinstance(axes, (tuple, list)) and matches:
+        matches = len(axes) == len(tree)
+        pairs = list(zip(axes, tree, strict=False))
+    else:
+        matches = False
+    if not matches:
+        raise ValueError(
+            f"vmap: {what} has {axes!r} in the place of a {type(tree).__name__}: give an axis (or "
+            f"None) for all of it, or a container like it"
+        )
+    return [axis for pair in pairs for axis in _spread(*pair, what)]
 
-    f         returns one number
-    primals   tuple of its arguments; tangents: the vector, of the same structure and shapes
 
-    >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
-    (array([6., 0.]),)
-    """
-    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise TypeError("hvp: primals and tangents are tuples, one for each: hvp(f, (x,), (v,))")
-    vector, _ = flatten(tangents)
-    leaves, _ = flatten(primals)
-    shapes, wanted = [np.shape(v) for v in vector], [np.shape(x) for x in leaves]
-    if shapes != wanted:
-        raise ValueError(f"hvp: tangents of shapes {shapes} for primals of shapes {wanted}")
-    everything = tuple(range(len(primals)))
-
-    def slope(*args):
-        gradient, _ = flatten(grad(f, everything)(*args))
-        return sum(np.sum(g * v) for g, v in zip(gradient, vector, strict=True))
-
-    return grad(slope, everything)(*primals)
+def _unmapped(y, axis, level, size, f):
+    """A result of f under `vmap` as an array with the mapped axis at `axis`."""
+    mapped = type(y) is Batch and y.level == level
+    if axis is None:
+        if mapped:
+            raise ValueError(
+                f"vmap: a result of {called(f)} differs from example to example, and out_axes has "
+                f"None for it; give it an axis"
+            )
+        return y
+    if mapped:
+        y = y.value
+    elif isinstance(y, (int, float)) or hasattr(y, "dtype"):
+        y = np.copy(np.broadcast_to(y, (size, *np.shape(y))))
+    else:
+        raise TypeError(f"vmap: {called(f)} returned a {type(y).__name__}, not arrays")
+    axes = np.ndim(y)
+    if not isinstance(axis, (int, np.integer)) or not -axes <= axis < axes:
+        raise ValueError(
+            f"vmap: out_axes has {axis!r} for a result of {called(f)} that has {axes} axes, the "
+            f"mapped one included"
+        )
+    return np.moveaxis(y, 0, axis) if axis % axes else y
 
 
 def gradients(y, xs, seed=None, record=False):
@@ -217,7 +290,127 @@ def gradients(y, xs, seed=None, record=False):
     return rebuild(found)
 
 
-class _Run:
+def variables_of(f, argnums, args, wrap):
+    """The chosen arguments' leaves wrapped, all arguments with them in their place, a rebuilder.
+
+    wrap   ``(i, value) -> `` what stands for the value of leaf i
+    """
+    argnums = int(argnums) if isinstance(argnums, np.integer) else argnums
+    selected = chosen(f, argnums, args)
+    leaves, rebuild = flatten(selected)
+    variables = []
+    for i, leaf in enumerate(leaves):
+        try:
+            variables.append(wrap(i, primal(leaf)))
+        except TypeError as error:
+            path = paths(selected)[i]
+            where = path if isinstance(argnums, tuple) else f"{argnums}{path}"
+            raise TypeError(f"{called(f)}, argument {where}: {error}") from None
+    arguments = rebuild(variables)
+    args = list(args)
+    if isinstance(argnums, int):
+        args[argnums] = arguments
+    else:
+        for n, argument in zip(argnums, arguments, strict=True):
+            args[n] = argument
+    return variables, args, rebuild
+
+
+def values_of(f, outputs):
+    """What a function returned, as floating-point values."""
+    try:
+        return [primal(x) for x in outputs]
+    except TypeError as error:
+        raise TypeError(f"the result of {called(f)}: {error}") from None
+
+
+class Moved:
+    """One call of a function on Duals of a fresh level.
+
+    directions   a tangent for each leaf of the chosen arguments, or None where it stands still
+
+    values, tangents   the leaves of its result, and how they move
+    """
+
+    def __init__(self, f, argnums, args, kwargs, directions):
+        level = next(levels)
+
+        def wrap(i, value):
+            t = directions[i]
+            return snapshot(value) if t is None else Dual(snapshot(value), snapshot(t), level)
+
+        _, args, self.rebuild = variables_of(f, argnums, args, wrap)
+        outputs, self.rebuild_result = flatten(f(*args, **kwargs))
+        moved = [type(y) is Dual and y.level == level for y in outputs]
+        self.values = values_of(
+            f, [y.value if m else y for y, m in zip(outputs, moved, strict=True)]
+        )
+        self.tangents = handed_out(
+            [y.tangent if m else None for y, m in zip(outputs, moved, strict=True)],
+            self.values,
+            directions,
+        )
+
+
+def handed_out(tangents, values, directions):
+    """The `tangents` of `values`, no two of them, and none of the rest, in the same memory."""
+    found, taken = [], {id(x) for x in (*values, *directions)}
+    for t, value in zip(tangents, values, strict=True):
+        t = as_tangent(t, value)
+        if isinstance(t, np.ndarray) and (t.base is not None or id(t) in taken):
+            t = t.copy()
+        taken.add(id(t))
+        found.append(t)
+    return found
+
+
+def as_tangent(t, value):
+    """A tangent of `value` in its type; zeros for None."""
+    if type(value) is float:
+        return 0.0 if t is None else t if isinstance(t, Wrapper) else float(t)
+    if t is None:
+        return value.dtype.type(0) if isinstance(value, np.generic) else np.zeros_like(value)
+    if isinstance(value, Wrapper) and not isinstance(t, Wrapper):
+        t = value.beside(t)
+    if type(t) is float:
+        return t if isinstance(value, Wrapper) else np.asarray(t, value.dtype)
+    return t if t.dtype == value.dtype else t.astype(value.dtype)
+
+
+def directions_for(what, primals, tangents):
+    """The leaves of `tangents`, checked against those of `primals` and in their dtypes."""
+    try:
+        given = leaves_like(primals, tangents)
+    except ValueError as error:
+        raise ValueError(f"{what}: the tangents are not built like the primals: {error}") from None
+    directions = []
+    for leaf, t, path in zip(flatten(primals)[0], given, paths(primals), strict=True):
+        value = _checked(leaf, f"{what}: the primal at {path}")
+        t = _checked(t, f"{what}: the tangent at {path}")
+        if np.shape(t) != np.shape(value):
+            raise ValueError(
+                f"{what}: the tangent at {path} has shape {np.shape(t)}, its primal "
+                f"{np.shape(value)}"
+            )
+        directions.append(as_tangent(t, value))
+    return directions
+
+
+def _checked(leaf, where):
+    try:
+        return primal(leaf)
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
+
+
+def _tuples(what, primals, tangents):
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            f"{what}: primals and tangents are tuples, one for each argument: {what}(f, (x,), (v,))"
+        )
+
+
+class Recorded:
     """One call of a function on variables of a fresh level.
 
     values    the leaves of its result, this level peeled off
@@ -225,36 +418,33 @@ class _Run:
 
     def __init__(self, f, argnums, args, kwargs):
         level = next(levels)
-        argnums = int(argnums) if isinstance(argnums, np.integer) else argnums
-        chosen = _chosen(f, argnums, args)
-        leaves, self.rebuild = flatten(chosen)
-        self.variables = []
-        for i, leaf in enumerate(leaves):
-            try:
-                self.variables.append(variable(_primal(leaf), level))
-            except TypeError as error:
-                path = paths(chosen)[i]
-                where = path if isinstance(argnums, tuple) else f"{argnums}{path}"
-                raise TypeError(f"{_called(f)}, argument {where}: {error}") from None
-        arguments = self.rebuild(self.variables)
-        args = list(args)
-        if isinstance(argnums, int):
-            args[argnums] = arguments
-        else:
-            for n, argument in zip(argnums, arguments, strict=True):
-                args[n] = argument
+        variables, args, self.rebuild = variables_of(
+            f, argnums, args, lambda i, value: variable(value, level)
+        )
+        self.variables = [snapshot(x) for x in variables]  # f may assign to elements of its own
         self.result = f(*args, **kwargs)
         outputs, self.rebuild_result = flatten(self.result)
         self.nodes = [
             x.node if isinstance(x, Tensor) and x.level == level else None for x in outputs
         ]
-        self.values = [
-            x if node is None else node.value for x, node in zip(outputs, self.nodes, strict=True)
-        ]
-        try:
-            self.values = [_primal(x) for x in self.values]
-        except TypeError as error:
-            raise TypeError(f"the result of {_called(f)}: {error}") from None
+        self.values = values_of(
+            f,
+            [
+                x if node is None else node.value
+                for x, node in zip(outputs, self.nodes, strict=True)
+            ],
+        )
+
+    def push(self, tangents):
+        """Tangents of the values, for tangents of the variables (None: stands still)."""
+        moves = {
+            variable.node: t
+            for variable, t in zip(self.variables, tangents, strict=True)
+            if t is not None
+        }
+        reached = [node for node in self.nodes if node]
+        found = dict(zip(reached, push_forward(reached, moves), strict=True))
+        return handed_out([found.get(node) for node in self.nodes], self.values, tangents)
 
     def pull_leaves(self, seeds):
         """Cotangents of the variables; a seed of None stands for zeros."""
@@ -267,7 +457,8 @@ class _Run:
         return self.rebuild(self.pull_leaves(seeds))
 
 
-def _chosen(f, argnums, args):
+def chosen(f, argnums, args):
+    """The arguments that `argnums` names."""
     try:
         if isinstance(argnums, int):
             return args[argnums]
@@ -276,28 +467,31 @@ def _chosen(f, argnums, args):
         raise TypeError(f"argnums is an int or a tuple of ints, not {argnums!r}") from None
     except IndexError:
         raise IndexError(
-            f"argnums={argnums}, but {_called(f)} was called with {len(args)} positional arguments"
+            f"argnums={argnums}, but {called(f)} was called with {len(args)} positional arguments"
         ) from None
     if len(set(places)) != len(places):
-        raise ValueError(f"argnums={argnums} names an argument of {_called(f)} twice")
+        raise ValueError(f"argnums={argnums} names an argument of {called(f)} twice")
     return tuple(args[n] for n in places)
 
 
-def _primal(leaf):
+def primal(leaf):
+    """A leaf of arguments or results as a value to differentiate; TypeError for what is none."""
     if isinstance(leaf, Tensor) and leaf.level == CONSTANT:
         return leaf.node.value
-    return snapshot(leaf) if isinstance(leaf, Wrapper) else payload(leaf, "a value")
+    return snapshot(leaf) if isinstance(leaf, Wrapper) else payload(leaf)
 
 
 def _ones(value):
     return 1.0 if type(value) is float else np.ones_like(value)
 
 
-def _called(f):
+def called(f):
+    """How an error message calls a function."""
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _named(wrapped, f):
+def named(wrapped, f):
+    """`wrapped` with the name and docstring of `f`."""
     try:
         return functools.update_wrapper(wrapped, f, updated=())
     except AttributeError:

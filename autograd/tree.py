@@ -5,8 +5,10 @@ A tree is a list, tuple, namedtuple or dict of trees, None (empty), an object wi
 """
 
 
-def flatten(tree):
+def flatten(tree, by_value=True):
     """``(leaves, rebuild)``: the leaves in order, and a function that puts others in their place.
+
+    by_value   whether a Module's parameters are taken by value, or as the Tensors they are
 
     >>> leaves, rebuild = flatten({"w": 1.0, "b": [2.0, 3.0]})
     >>> leaves
@@ -15,11 +17,11 @@ def flatten(tree):
     {'w': 10.0, 'b': [20.0, 30.0]}
     """
     if hasattr(tree, "__tree__"):
-        return tree.__tree__()
+        return tree.__tree__() if by_value else tree.__tree__(by_value=False)
     parts, build = _open(tree)
     if parts is None:
         return [tree], lambda leaves: leaves[0]
-    opened = [flatten(part) for part in parts]
+    opened = [flatten(part, by_value) for part in parts]
 
     def rebuild(leaves):
         start, built = 0, []
@@ -41,6 +43,45 @@ def paths(tree, prefix=""):
         return [prefix]
     keys = tree.keys() if isinstance(tree, dict) else range(len(parts))
     return [p for k, part in zip(keys, parts, strict=True) for p in paths(part, f"{prefix}[{k!r}]")]
+
+
+def leaves_like(example, tree, path=""):
+    """The leaves of `tree`, each in the place of the leaf of `example` that it belongs to.
+
+    Lists and tuples are alike, and so are dicts whose keys come in another order.  Raises
+    ValueError for containers that differ otherwise, and says where.
+
+    >>> leaves_like({"w": 1.0, "b": [2.0]}, {"b": (6.0,), "w": 5.0})
+    [5.0, 6.0]
+    """
+    if _kind(example, tree) != _kind(tree, example):
+        raise ValueError(
+            f"{path or 'all together'} is {_kind(tree, example)} in the place of "
+            f"{_kind(example, tree)}"
+        )
+    if hasattr(example, "__tree__"):
+        return flatten(tree)[0]
+    parts, _ = _open(example)
+    if parts is None:
+        return [tree]
+    keys = example if isinstance(example, dict) else range(len(parts))
+    return [x for k in keys for x in leaves_like(example[k], tree[k], f"{path}[{k!r}]")]
+
+
+def _kind(tree, other):
+    """What must be equal of two trees whose leaves belong together, in words."""
+    if hasattr(tree, "__tree__"):
+        kind = f"a {type(tree).__name__}"
+        same = type(tree) is type(other) and paths(tree) == paths(other)
+        return kind if same else f"{kind} with the leaves {', '.join(p[1:] for p in paths(tree))}"
+    if tree is None:
+        return "None"
+    if isinstance(tree, dict):
+        return f"a dict with the keys {', '.join(sorted(map(repr, tree)))}"
+    if isinstance(tree, (list, tuple)):
+        kind = type(tree).__name__ if hasattr(tree, "_fields") else "sequence"
+        return f"a {kind} of length {len(tree)}"
+    return "an array or number"
 
 
 def _open(tree):

@@ -82,13 +82,16 @@ def _address(array):
     return array.__array_interface__["data"][0]
 
 
-def check_unwritten(node, on_path):
-    """Raise if a pull of `node` would read a value that was written after it was recorded."""
+def check_unwritten(node, on_path, pushing=False):
+    """Raise if a pull (or push) of `node` would read a value written after it was recorded.
+
+    on_path   the inputs whose pulls count; None for all
+    """
     values = (node, *node.inputs)
     for position, source in enumerate(node.inputs):
         if not isinstance(source, Node) or (on_path is not None and source not in on_path):
             continue
-        read = node.primitive.reads(position)
+        read = node.primitive.reads(position, pushing)
         for i, value in enumerate(values):
             if read is OTHERS:
                 if i in (0, position + 1):

@@ -8,7 +8,8 @@ composed form.  Shapes: N examples, C classes or features.
 import numpy as np
 
 from autograd import elementwise, general, softmax, softplus
-from autograd.primitive import plain
+from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
+from autograd.primitive import Wrapper, plain, registry
 from autograd.rules.random import bernoulli
 
 
@@ -31,11 +32,32 @@ def _plus(y, b):
     return y
 
 
+def _linear_pull_weight(g, y, x, weight, bias):
+    if x.ndim == 1:  # an outer product: for one example, or for each of many under vmap
+        return g[:, None] * x
+    return np.dot(_rows(g).T, _rows(x))
+
+
+def _linear_batch(operation, args, mapped, options):
+    """One product where all examples have the same weights, else a stack of products."""
+    x, weight, bias = args
+    if not mapped[1] and not mapped[2]:
+        return operation.apply(args, options)
+    if mapped[1]:
+        matmul = registry[np.matmul]
+        y = matmul.batch(matmul, (x, np.swapaxes(weight, -1, -2)), mapped[:2], {})
+    else:
+        y = operation.apply([x, weight, None], options)
+    if bias is None:
+        return y
+    return broadcasting(registry[np.add], (y, bias), (mapped[0] or mapped[1], mapped[2]), {})
+
+
 linear = general(
     _linear,
     (
         lambda g, y, x, weight, bias: np.dot(g, weight) if g.ndim == 2 else g @ weight,
-        lambda g, y, x, weight, bias: np.dot(_rows(g).T, _rows(x)),
+        _linear_pull_weight,
         lambda g, y, x, weight, bias: g,
     ),
     (
@@ -43,6 +65,7 @@ linear = general(
         lambda g, y, x, weight, bias: x @ g.T,
         lambda g, y, x, weight, bias: g,
     ),
+    batch=_linear_batch,
     name="linear",
     doc="``x @ weight.T + bias``: x (..., in), weight (out, in), bias (out,) or None.",
 )
@@ -94,11 +117,21 @@ def _batch_norm_push_beta(g, y, x, gamma, beta, axes, eps):
     return np.broadcast_to(g, x.shape), np.zeros_like(y[1]), np.zeros_like(y[2])
 
 
+def _batch_norm_batch(operation, args, mapped, options):
+    """Statistics of each example's rows: gamma and beta, where they differ, get x's axes."""
+    size = size_of(args, mapped)
+    x = everywhere(args[0], mapped[0], size)
+    axes = np.ndim(x) - 1
+    rest = [lifted(a, axes) if m else a for a, m in zip(args[1:], mapped[1:], strict=True)]
+    return operation.apply([x, *rest], options | {"axes": shifted(options["axes"], axes)})
+
+
 batch_norm = general(
     _batch_norm,
     (_batch_norm_pull_x, _batch_norm_pull_gamma, lambda g, y, x, gamma, beta, axes, eps: g[0]),
     (_batch_norm_push_x, _batch_norm_push_gamma, _batch_norm_push_beta),
     outputs=True,
+    batch=_batch_norm_batch,
     name="batch_norm",
     doc="""``(gamma * (x - mean) / sqrt(var + eps) + beta, mean, var)``, statistics over `axes`.
 
@@ -137,8 +170,9 @@ def _cross_entropy(logits, labels, mean, kept):
     total = np.add.reduce(slopes, 1, keepdims=True)
     losses = np.log(total[:, 0]) - shifted.reshape(-1)[places]
     slopes /= total
-    slopes.reshape(-1)[places] -= 1
-    kept["logits"], kept["slopes"] = logits, slopes
+    entries = slopes.reshape(-1)  # a copy, if logits is not in C order
+    entries[places] -= 1
+    kept["logits"], kept["slopes"] = logits, entries.reshape(logits.shape)
     return np.add.reduce(losses) / n if mean else losses
 
 
@@ -149,6 +183,18 @@ def _cross_entropy_slopes(logits, labels, kept):
     return softmax(logits, axis=1) - (labels[:, None] == np.arange(logits.shape[1]))
 
 
+def _cross_entropy_batch(operation, args, mapped, options):
+    """The rows of all examples are rows of one matrix."""
+    size = size_of(args, mapped)
+    logits, labels = (everywhere(a, m, size) for a, m in zip(args, mapped, strict=True))
+    _, n, classes = logits.shape
+    folded = [logits.reshape((size * n, classes)), labels.reshape((size * n,))]
+    losses = operation.apply(folded, {"mean": False, "kept": {}}).reshape((size, n))
+    if not options["mean"]:
+        return losses
+    return losses[:, 0] if n == 1 else np.sum(losses, axis=1) / n
+
+
 def _cross_entropy_push(t, y, logits, labels, mean, kept):
     losses = np.sum(_cross_entropy_slopes(logits, labels, kept) * t, axis=1)
     return np.sum(losses) / logits.shape[0] if mean else losses
@@ -156,16 +202,23 @@ def _cross_entropy_push(t, y, logits, labels, mean, kept):
 
 _softmax_cross_entropy = general(
     _cross_entropy,
-    lambda g, y, logits, labels, mean, kept: (
-        _cross_entropy_slopes(logits, labels, kept) * (g / logits.shape[0] if mean else g[:, None])
+    (
+        lambda g, y, logits, labels, mean, kept: (
+            _cross_entropy_slopes(logits, labels, kept)
+            * (g / logits.shape[0] if mean else g[:, None])
+        ),
+        None,
     ),
-    _cross_entropy_push,
+    (_cross_entropy_push, None),
+    batch=_cross_entropy_batch,
     name="cross_entropy",
 )
 
 
 def cross_entropy(logits, labels, reduction="mean"):
     """Negative log-likelihood of the labels under softmax(logits): (N, C) and N ints -> number.
+
+    One example, of logits (C,) and an int, has its one loss whatever the reduction.
 
     Lecture A's multi-class loss in its stable form, log Σ exp(z - max z) - (z_label - max z);
     its derivative by the logits is (softmax - one-hot).
@@ -176,31 +229,43 @@ def cross_entropy(logits, labels, reduction="mean"):
     Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
     range.
     """
-    labels = np.array(plain(labels))  # a copy: a loader may refill its array before backward()
+    while isinstance(labels, Wrapper) and labels.carries_derivative:
+        labels = labels.inside
+    if not isinstance(labels, Wrapper):
+        labels = np.array(labels)  # a copy: a loader may refill its array before backward()
     logits = logits if hasattr(logits, "shape") else np.asarray(logits)
     shape = logits.shape
-    if len(shape) != 2 or labels.shape != shape[:1]:
+    if len(shape) not in (1, 2) or labels.shape != shape[:-1]:
         raise ValueError(
-            f"cross_entropy: logits (N, C) and N labels wanted, got logits of shape {shape} and "
-            f"labels of shape {labels.shape}"
+            f"cross_entropy: logits (N, C) and N labels wanted, or (C,) and one label; got logits "
+            f"of shape {shape} and labels of shape {labels.shape}"
         )
+    _check_labels(plain(labels), shape[-1])
+    _check_reduction("cross_entropy", reduction)
+    if not shape[0] and reduction == "mean":
+        raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
+    if labels.dtype != int:  # also of unsigned integers: they add to signed ones
+        labels = labels.astype(int)
+    if len(shape) == 1:
+        logits, labels, reduction = logits[None], labels[None], "mean"
+    options = {"mean": reduction == "mean", "kept": {}}
+    losses = _softmax_cross_entropy.apply((logits, labels), options)
+    return np.sum(losses) if reduction == "sum" else losses
+
+
+def _check_labels(labels, classes):
+    """TypeError for labels that are no whole numbers, IndexError for those out of range."""
     if labels.dtype.kind not in "iu":
         if labels.dtype.kind != "f" or np.any(labels != np.floor(labels)):
             raise TypeError(
-                f"cross_entropy: labels are class numbers 0..{shape[1] - 1}, integers; got "
+                f"cross_entropy: labels are class numbers 0..{classes - 1}, integers; got "
                 f"{labels.dtype} with fractions or no numbers at all"
             )
-    _check_reduction("cross_entropy", reduction)
-    if not labels.size and reduction == "mean":
-        raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
-    labels = labels.astype(int, copy=False)  # also of unsigned integers: they add to signed ones
+    labels = labels.astype(int, copy=False)
     # as unsigned numbers the negative ones are too large: one pass finds both
-    if labels.size and np.maximum.reduce(labels.view(np.uint)) >= shape[1]:
-        wrong = labels[(labels < 0) | (labels >= shape[1])][0]
-        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{shape[1] - 1}")
-    options = {"labels": labels, "mean": reduction == "mean", "kept": {}}
-    losses = _softmax_cross_entropy.apply((logits,), options)
-    return np.sum(losses) if reduction == "sum" else losses
+    if labels.size and np.maximum.reduce(labels.view(np.uint), axis=None) >= classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{classes - 1}")
 
 
 def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):

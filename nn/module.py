@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autograd import Tensor, stop_gradient
-from autograd.primitive import Wrapper
+from autograd import Tensor, repeat, stop_gradient
+from autograd.primitive import Wrapper, plain
 
 
 def Parameter(data, name=None):
@@ -45,10 +45,17 @@ class Module:
     # --- parameters, buffers, parts ---
 
     def named_parameters(self):
-        """``(name, Tensor)`` of every parameter once, however often it is used."""
+        """``(name, Tensor)`` of every parameter once, however often it is used.
+
+        Under `jvp`, `vmap` and the like, what stands in its place.
+        """
         seen = set()
         for name, value in _walk(self):
-            if isinstance(value, Tensor) and value.is_leaf and id(value) not in seen:
+            if (
+                isinstance(value, Wrapper)
+                and getattr(value, "is_leaf", True)
+                and id(value) not in seen
+            ):
                 seen.add(id(value))
                 yield name, value
 
@@ -91,7 +98,7 @@ class Module:
 
     def __setattr__(self, name, value):
         if name in self.__dict__.get("_buffers", ()):
-            self._buffers[name] = buffer_value(name, value)
+            repeat.assign(self._buffers, name, buffer_value(name, value))
             return
         if isinstance(value, Tensor) and value.name is None and value.level <= 0:
             value.name = name
@@ -100,7 +107,7 @@ class Module:
     def __getattr__(self, name):
         buffers = self.__dict__.get("_buffers", {})
         if name in buffers:
-            return buffers[name]
+            return repeat.read(buffers, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     # --- modes ---
@@ -162,11 +169,11 @@ class Module:
 
     # --- as one argument of grad and its like ---
 
-    def __tree__(self):
+    def __tree__(self, by_value=True):
         """The trainable parameters as leaves, and a function giving a copy with others there.
 
-        Parameters are taken by value: the derivatives are plain arrays.  The copy shares the
-        buffers, so that running statistics reach the module itself.
+        Parameters are taken by value, unless `by_value` is False: derivatives are plain arrays.
+        The copy shares the buffers, so that running statistics reach the module itself.
         """
         places = self._leaf_places()
         leaves = [value for value, _ in places.values()]
@@ -180,7 +187,7 @@ class Module:
             copy.__dict__["_leaves"] = standing
             return copy
 
-        return [_by_value(leaf) for leaf in leaves], rebuild
+        return [_by_value(leaf) if by_value else leaf for leaf in leaves], rebuild
 
     def leaf_names(self):
         """The names of the leaves of `__tree__`."""
@@ -322,9 +329,9 @@ def buffer_value(name, value):
     value = stop_gradient(value)
     if isinstance(value, Tensor):
         value = value.data
-    if isinstance(value, Wrapper):
+    if isinstance(value, Wrapper) and value.shape != np.shape(value.plain()):  # a Batch
         raise TypeError(
             f"buffer {name!r}: one value for all examples is wanted, not one each; "
             f"switch the module to eval() inside vmap"
         )
-    return np.asarray(value)
+    return np.asarray(plain(value))

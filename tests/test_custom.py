@@ -20,6 +20,7 @@ from autograd import (
     linear,
     vjp,
 )
+from autograd.batching import broadcasting, stacked
 from autograd.primitive import registry
 from autograd.reads import EVERYTHING
 
@@ -52,9 +53,10 @@ def scaled_power():
 def differences():
     """x[1:] - x[:-1], linear."""
     return linear(
-        lambda x: x[1:] - x[:-1],
+        lambda x: x[..., 1:] - x[..., :-1],
         lambda g, y, x: np.concatenate([-g[:1], g[:-1] - g[1:], g[-1:]]),
         name="differences",
+        batch=stacked,
     )
 
 
@@ -64,6 +66,7 @@ def combination():
         lambda a, b: 2 * a + 3 * b,
         (lambda g, y, a, b: 2 * g, lambda g, y, a, b: 3 * g),
         name="combination",
+        batch=broadcasting,
     )
 
 
@@ -74,6 +77,7 @@ def total():
         lambda wanted, g, y, *xs: [g for _ in wanted],
         variadic=True,
         name="total",
+        batch=broadcasting,
     )
 
 
@@ -184,6 +188,14 @@ def test_gradient_of_a_gradient(case):
 def test_hessian(case):
     ours, plain = case
     np.testing.assert_allclose(hessian(ours)(A), hessian(plain)(A), rtol=1e-12, atol=1e-12)
+
+
+def test_without_a_batching_rule_many_directions_go_by_a_loop():
+    """Right all the same, and said."""
+    reverse = linear(lambda x: x[::-1], lambda g, y, x: g[::-1], name="reverse")
+    with pytest.warns(autograd.LoopWarning, match="reverse example by example.*batch="):
+        found = jacobian(reverse, mode="forward")(A)
+    np.testing.assert_array_equal(found, np.eye(3)[::-1])
 
 
 def test_third_derivative(case):

@@ -290,7 +290,7 @@ def test_where_keeps_the_branch_not_taken_out():
 )
 def test_nan_stays_local(f):
     op = registry[f]
-    if not isinstance(op, Primitive) or op.outputs:
+    if not isinstance(op, Primitive) or op.kind == "constant" or op.outputs:
         return
     good = 1.5 if f is np.arccosh else 0.5
     for bad in (NAN, INF, 0.0, -1.0):

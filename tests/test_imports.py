@@ -20,38 +20,84 @@ FILES = {
 CORE = {
     "autograd.reads": [],
     "autograd.primitive": ["autograd.reads"],
-    "autograd.families": ["autograd.primitive"],
+    "autograd.costs": ["autograd.primitive"],
+    "autograd.batching": ["autograd.primitive"],
+    "autograd.families": ["autograd.batching", "autograd.primitive"],
     "autograd.graph": [],
     "autograd.watched": ["autograd.graph", "autograd.primitive", "autograd.reads"],
     "autograd.tree": [],
+    "autograd.repeat": [],
     "autograd.rules.*": [
-        "autograd.families", "autograd.primitive", "autograd.reads", "autograd.rules.*",
+        "autograd.batching", "autograd.costs", "autograd.families", "autograd.primitive",
+        "autograd.reads",
+        "autograd.repeat", "autograd.rules.*",
     ],
     "autograd.rules": ["autograd.rules.*"],
     "autograd.reverse": [
         "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
     ],
-    "autograd.duck": ["autograd.primitive", "autograd.rules.indexing"],
+    "autograd.duck": [
+        "autograd.batching", "autograd.families", "autograd.primitive",
+        "autograd.rules.elementwise", "autograd.rules.indexing",
+    ],
     "autograd.payload": ["autograd.primitive"],
     "autograd.operators": [
-        "autograd.duck", "autograd.graph", "autograd.primitive", "autograd.rules.elementwise",
-        "autograd.tensor",
+        "autograd.dual", "autograd.duck", "autograd.graph", "autograd.primitive",
+        "autograd.rules.elementwise", "autograd.tensor",
     ],
     "autograd.tensor": [
         "autograd.payload",
         "autograd.reverse", "autograd.duck", "autograd.watched", "autograd.graph",
         "autograd.primitive", "autograd.rules.*",
     ],
+    "autograd.dual": [
+        "autograd.duck", "autograd.graph", "autograd.primitive", "autograd.tensor",
+    ],
+    "autograd.batch": [
+        "autograd.batching", "autograd.duck", "autograd.graph", "autograd.primitive",
+    ],
+    "autograd.forward": ["autograd.graph", "autograd.watched"],
     "autograd.transforms": [
-        "autograd.reverse", "autograd.graph", "autograd.payload", "autograd.primitive",
-        "autograd.tensor", "autograd.tree",
+        "autograd.batch", "autograd.dual", "autograd.forward", "autograd.graph",
+        "autograd.payload", "autograd.primitive", "autograd.reverse", "autograd.tensor",
+        "autograd.tree",
+    ],
+    "autograd.matrices": [
+        "autograd.batch", "autograd.diagonal", "autograd.graph", "autograd.primitive",
+        "autograd.transforms",
+        "autograd.tree",
+    ],
+    "autograd.checkpoint": [
+        "autograd.batch", "autograd.batching", "autograd.graph", "autograd.primitive",
+        "autograd.repeat", "autograd.tensor", "autograd.transforms", "autograd.tree",
+    ],
+    "autograd.counted": [
+        "autograd.costs", "autograd.duck", "autograd.graph", "autograd.primitive",
+        "autograd.tensor", "autograd.transforms", "autograd.tree",
     ],
     "autograd.check": ["autograd.transforms", "autograd.tree"],
 }  # fmt: skip
 # What uses the core, and is used by nothing in it.
-AROUND = ("show", "program", "planner", "ledger", "audit", "support")
+AROUND = (
+    "show",
+    "program",
+    "planner",
+    "sweeps",
+    "sparsity",
+    "colouring",
+    "ledger",
+    "audit",
+    "support",
+)
 # What the two packages may use besides autograd's public names.
-NN = ["autograd.primitive", "autograd.rules.random", "nn", "nn.*"]
+NN = [
+    "autograd.batching",
+    "autograd.primitive",
+    "autograd.repeat",
+    "autograd.rules.random",
+    "nn",
+    "nn.*",
+]
 OPTIM = ["optim", "optim.*"]
 
 

@@ -16,6 +16,7 @@ from autograd import (
     hessian,
     hvp,
     jacobian,
+    jvp,
     no_grad,
     stop_gradient,
     value_and_grad,
@@ -291,7 +292,24 @@ def test_a_leaked_inner_value_is_harmless():
 def test_a_copy_that_would_lose_the_derivative_is_refused(duplicate):
     with pytest.raises(TypeError, match="lose its derivative; use np.copy"):
         grad(lambda x: duplicate(x) ** 2)(3.0)
+    with pytest.raises(TypeError, match="lose its derivative; use np.copy"):
+        jvp(lambda x: duplicate(x) ** 2, (3.0,), (1.0,))
     assert grad(lambda x: x.copy() ** 2)(3.0) == 6.0
+    assert jvp(lambda x: x.copy() ** 2, (3.0,), (1.0,)) == (9.0, 6.0)
+
+
+def test_a_function_that_assigns_to_elements_of_its_argument():
+    """x ↦ Σ (10 x₁, x₁)²: the derivative is by what the argument was when f was called."""
+    x = np.array([1.0, 2.0])
+
+    def f(x):
+        x[0] = 10.0 * x[1]
+        return np.sum(x * x)
+
+    np.testing.assert_allclose(grad(f)(x), [0.0, 404.0])
+    np.testing.assert_allclose(vjp(f, x)[1](2.0)[0], [0.0, 808.0])
+    np.testing.assert_allclose(hessian(f)(x), [[0.0, 0.0], [0.0, 202.0]])
+    np.testing.assert_array_equal(x, [1.0, 2.0])
 
 
 # --- a handle's new node does not reach what was recorded with the old one ------------------------

@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 import autograd
 from autograd import Tensor, gradients, reverse
-from autograd.graph import Node, history
+from autograd.dual import Dual
+from autograd.graph import Node, history, levels
 from autograd.primitive import Indexed, Primitive, registry
 from autograd.reads import EVERYTHING
 from autograd.reverse import fit
@@ -317,6 +318,87 @@ def test_rules_read_what_they_say(sample):
             close(fit(c, source.value), pulled(node, i, g), 1e-12)
 
 
+# --- forward mode --------------------------------------------------------------------------------
+
+
+def floating(sample):
+    """The call as a function of its inputs that returns its floating-point results."""
+    return lambda *xs: outputs(sample.call(xs))
+
+
+def paired(us, vs):
+    return sum(np.sum(u * v) for u, v in zip(us, vs, strict=True))
+
+
+def alike(t, y):
+    """Whether a tangent t is of the type, shape and dtype of its value y."""
+    if type(y) is float or type(t) is float:
+        return type(y) is type(t)
+    return t.shape == y.shape and t.dtype == y.dtype
+
+
+@each(DIFFERENTIABLE)
+def test_tangents_are_like_their_values(sample):
+    """While the call runs on Duals: shape, dtype, and floats beside floats."""
+    for convert in (lambda x: x, single):
+        level = next(levels)
+        duals = [
+            Dual(convert(x), convert(weights(np.shape(x), 40 + k)), level)
+            for k, x in enumerate(sample.inputs())
+        ]
+        for y in outputs(sample.call(duals)):
+            if isinstance(y, Dual):
+                assert y.level == level
+                assert alike(y.tangent, y.value), (y.value, y.tangent)
+
+
+@each(DIFFERENTIABLE)
+def test_forward_modes_agree(sample):
+    """Dual = replay = the pull's own derivative, ⟨u, J v⟩ = ⟨Jᵀ u, v⟩, for the call as a whole."""
+    f, xs = floating(sample), sample.inputs()
+    vs = [weights(np.shape(x), 40 + k) for k, x in enumerate(xs)]
+    ys, dual = autograd.jvp(f, tuple(xs), tuple(vs))
+    _, push = autograd.linearize(f, *xs)
+    _, pull = autograd.vjp(f, *xs)
+    us = [weights(np.shape(y), 50 + k) for k, y in enumerate(ys)]
+    _, pull_of_pull = autograd.vjp(lambda us: pull(us), us)
+    for y, a, b, c in zip(ys, dual, push(*vs), pull_of_pull(tuple(vs))[0], strict=True):
+        assert alike(a, y) and alike(b, y) and np.shape(c) == np.shape(y)
+        close(b, a, 1e-12)
+        close(c, a, 1e-9)
+    close(paired(us, dual), paired(pull(us), vs), 1e-9)
+
+
+@each(DIFFERENTIABLE)
+def test_second_order_in_any_mix_of_modes(sample):
+    """Forward over reverse, reverse over forward, replay over reverse: all the Hessian times v;
+    and forward over forward vᵀ H v.
+    """
+    f, xs = floating(sample), tuple(sample.inputs())
+    vs = tuple(weights(np.shape(x), 700 + k) for k, x in enumerate(xs))
+    us = [weights(np.shape(y), 7 + k) for k, y in enumerate(f(*xs))]
+    everything = tuple(range(len(xs)))
+
+    def combined(*xs):
+        return paired(f(*xs), us)
+
+    slope = autograd.grad(combined, everything)
+
+    def along(*xs):
+        return autograd.jvp(combined, xs, vs)[1]
+
+    expected = autograd.grad(lambda *xs: paired(slope(*xs), vs), everything)(*xs)
+    for found in (
+        autograd.grad(along, everything)(*xs), autograd.linearize(slope, *xs)[1](*vs),
+        autograd.hvp(combined, xs, vs),
+    ):  # fmt: skip
+        for h, e in zip(found, expected, strict=True):
+            assert np.shape(h) == np.shape(e)
+            close(h, e, 1e-9)
+    assert all(map(alike, found, xs))
+    close(autograd.jvp(along, xs, vs)[1], paired(expected, vs), 1e-9)
+
+
 # --- broadcasting, shapes and dtypes -------------------------------------------------------------
 
 UFUNCS = sorted(
@@ -324,7 +406,7 @@ UFUNCS = sorted(
         f
         for f, op in registry.items()
         if isinstance(f, np.ufunc) and f.nin == 2 and f.nout == 1 and not f.signature
-        and isinstance(op, Primitive)
+        and isinstance(op, Primitive) and op.kind != "constant"
     ),
     key=lambda f: f.__name__,
 )  # fmt: skip
@@ -383,16 +465,31 @@ def test_a_wrong_rule_is_caught():
         lambda g, y, x: g * autograd.stop_gradient(np.cos(x)),
         name="wrong_second",
     )
+    one_mode = autograd.general(
+        lambda x: np.sin(x),
+        lambda g, y, x: g * autograd.stop_gradient(np.cos(x)),
+        lambda g, y, x: g * np.cos(x),
+        name="wrong_second_in_one_mode",
+    )
+    thin = autograd.general(
+        lambda x: x + np.zeros((2, 1)),
+        lambda g, y, x: g,
+        lambda g, y, x: g.astype(np.float32),
+        name="wrong_dtype",
+    )
     try:
         for operation, test in [
             (wrong, test_reverse_is_finite_differences),
             (push, test_push_is_finite_differences_and_pull_is_its_adjoint),
+            (push, test_forward_modes_agree),
             (second, test_reverse_is_finite_differences),
+            (one_mode, test_second_order_in_any_mix_of_modes),
+            (thin, test_forward_modes_agree),
         ]:
             with pytest.raises(AssertionError):
                 test(sample(operation, real(3)))
     finally:
-        for operation in (wrong, push, second):
+        for operation in (wrong, push, second, one_mode, thin):
             del registry[operation.function]
 
 

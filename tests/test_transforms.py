@@ -712,11 +712,12 @@ MISUSES = {
         lambda: vjp(lambda x: (x, x), A)[1]((A,)),
     ),
     "hvp, wrong tangent shape": (
-        ValueError, r"hvp: tangents.*\(2,\).*\(3,\)",
+        ValueError, r"hvp: the tangent at \[0\].*\(2,\).*\(3,\)",
         lambda: hvp(lambda x: np.sum(x), (A,), (np.ones(2),)),
     ),
     "hvp, too many tangents": (
-        ValueError, r"hvp: tangents", lambda: hvp(lambda x: np.sum(x), (A,), (A, A))
+        ValueError, r"hvp: the tangents.*length 2 in the place of.*length 1",
+        lambda: hvp(lambda x: np.sum(x), (A,), (A, A)),
     ),
     "gradients of an array": (
         TypeError, r"gradients: .*ndarray", lambda: gradients(A, X)

@@ -3,9 +3,9 @@
 from . import indexing, linalg, numerics, products, random, shapes  # noqa: F401 - they register
 from .elementwise import log_sigmoid, relu, sigmoid, softplus
 from .reductions import log_softmax, logsumexp, softmax
-from .selection import put_along_axis
+from .selection import put_along_axis, take
 
 __all__ = [
     "log_sigmoid", "log_softmax", "logsumexp", "put_along_axis", "relu", "sigmoid", "softmax",
-    "softplus",
+    "softplus", "take",
 ]  # fmt: skip

@@ -15,8 +15,10 @@ import operator
 
 import numpy as np
 
-from ..families import composition, constant, elementwise, general, linear
-from ..primitive import Wrapper, plain, registry
+from ..batching import Same, allocating, broadcasting, inquiring
+from ..costs import called, each, moved, written
+from ..families import Constant, composition, constant, elementwise, general, linear
+from ..primitive import Wrapper, registry
 from .indexing import setitem
 
 LN2, LN10 = math.log(2), math.log(10)  # Python floats: a np.float64 would turn float32 to float64
@@ -75,7 +77,7 @@ elementwise(np.rad2deg, lambda g, y, x: g * (180 / math.pi), scalar=math.degrees
 elementwise(np.degrees, lambda g, y, x: g * (180 / math.pi), scalar=math.degrees)
 general(
     np.modf, lambda g, y, x: g[0], lambda g, y, x: (g, np.zeros_like(g)),
-    outputs=True, kinks="integers: as between the jumps",
+    outputs=True, batch=broadcasting, kinks="integers: as between the jumps",
 )  # fmt: skip
 
 
@@ -88,8 +90,11 @@ def divmod(a, b):
 @composition(np.frexp, kinks="powers of two: as between the jumps")
 def frexp(x):
     """``(mantissa, exponent)`` with ``x = mantissa * 2**exponent``; the exponents are plain."""
-    exponent = np.frexp(plain(x))[1]
+    exponent = _exponent(x)
     return np.ldexp(x, -exponent), exponent
+
+
+_exponent = Constant(lambda x: np.frexp(x)[1], arity=1, batch=broadcasting, cost=called("frexp"))
 
 
 # --- powers and roots -----------------------------------------------------------------------------
@@ -348,7 +353,7 @@ elementwise(  # bounds that cross give the higher one's place to `high`, as NumP
 _where = elementwise(  # np.where and not a product: the branch not taken may be inf or nan
     lambda c, a, b: np.where(c, a, b), None,
     lambda g, y, c, a, b: np.where(c, g, 0.0), lambda g, y, c, a, b: np.where(c, 0.0, g),
-    scalar=lambda c, a, b: float(a if c else b), name="where",
+    scalar=lambda c, a, b: float(a if c else b), cost=each(comparisons=1), name="where",
 )  # fmt: skip
 
 
@@ -359,7 +364,7 @@ def where(condition, *choices):
     With a condition alone the plain indices where it holds.
     """
     if not choices:
-        return np.nonzero(plain(condition))
+        return np.nonzero(condition)
     a, b = choices
     if isinstance(condition, (bool, np.bool)):
         condition = int(condition)  # a number like the others: floats stay Python floats
@@ -391,9 +396,13 @@ def _astype(x, dtype):
 
 astype = linear(
     _astype, lambda g, y, x, dtype: astype(g, dtype=x.dtype),
-    name="astype", doc="``x.astype(dtype)``, to another floating-point type.",
+    batch=broadcasting, cost=moved, name="astype",
+    doc="``x.astype(dtype)``, to another floating-point type.",
 )  # fmt: skip
 registry["astype"] = astype
+
+# to integers and truth values, without a derivative
+cast = Constant(lambda x, dtype: x.astype(dtype), arity=1, batch=broadcasting, cost=moved)
 
 if hasattr(np, "astype"):  # NumPy 2.1
 
@@ -412,21 +421,69 @@ def full_like(a, fill_value, *args, **options):
     NumPy dispatches on `a` alone: where only `fill_value` is a variable, broadcast that.
     """
     if not isinstance(fill_value, Wrapper):
-        return np.full_like(plain(a), fill_value, *args, **options)
-    return setitem(np.zeros_like(plain(a), *args, **options), fill_value, index=...)
+        return _filled(a, fill_value, *args, **options)
+    return setitem(np.zeros_like(a, *args, **options), fill_value, index=...)
+
+
+_filled = Constant(np.full_like, arity=1, batch=allocating, cost=written)
 
 
 # --- no derivative ----------------------------------------------------------------------------
 
 constant(
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
-    np.isnan, np.isinf, np.isfinite, np.isneginf, np.isposinf, np.signbit,
-    np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj,
-    np.isclose, np.allclose, np.array_equal, np.array_equiv,
-    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
-    np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
+    np.logical_and, np.logical_or, np.logical_xor,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, arity=2, batch=broadcasting,
 )  # fmt: skip
+constant(
+    np.logical_not, np.invert, np.isnan, np.isinf, np.isfinite, np.isneginf, np.isposinf,
+    np.signbit, np.isreal, np.iscomplex, arity=1, batch=broadcasting,
+)  # fmt: skip
+constant(np.isclose, arity=2, batch=broadcasting)
+
+
+def _equal_batch(operation, args, mapped, options):
+    """Whether all elements are equal; also the shapes, for np.array_equal."""
+    a, b = args
+    shapes = [np.shape(x)[m:] for x, m in zip(args, mapped, strict=True)]
+    try:
+        fit = np.broadcast_shapes(*shapes)
+    except ValueError:
+        return Same(False)
+    if operation.function is np.array_equal and shapes[0] != shapes[1]:
+        return Same(False)
+    equal = broadcasting(registry[np.equal], args, mapped, {})
+    if options.get("equal_nan"):
+        both = [x != x for x in args]
+        equal = equal | broadcasting(registry[np.logical_and], both, mapped, {})
+    return np.all(equal, axis=tuple(range(1, len(fit) + 1)))
+
+
+def _close_batch(operation, args, mapped, options):
+    close = broadcasting(registry[np.isclose], args, mapped, options)
+    return np.all(close, axis=tuple(range(1, np.ndim(close))))
+
+
+constant(np.allclose, arity=2, batch=_close_batch)
+constant(np.array_equal, np.array_equiv, arity=2, batch=_equal_batch)
+constant(np.shape, np.ndim, np.size, np.isrealobj, np.iscomplexobj, arity=1, batch=inquiring)
+constant(np.result_type, np.can_cast, np.min_scalar_type, np.common_type, batch=inquiring)
+constant(np.empty_like, arity=1, batch=allocating)
+
+
+def _filled_like(function, number):
+    """`function`, which for a Python float answers with one: it stays weakly typed."""
+
+    def forward(x, *args, **options):
+        if type(x) is float and not args and not options:
+            return number
+        return function(x, *args, **options)
+
+    return forward
+
+
+for _function, _number in ((np.zeros_like, 0.0), (np.ones_like, 1.0)):
+    constant(_function, arity=1, batch=allocating, forward=_filled_like(_function, _number))
 
 # --- our own: what neural networks are made of --------------------------------------------------
 

@@ -4,21 +4,15 @@ import operator
 
 import numpy as np
 
+from ..batching import Mapped, everywhere, lifted, ndim
+from ..costs import Counts, free, moved, size, working
 from ..families import linear
-from ..primitive import Indexed
+from ..primitive import Indexed, Wrapper, leaves
 
 
 def _getitem(x, index):
     # a Python float has no elements, but float[()] and float[None] are fine in NumPy
     return (x if hasattr(x, "shape") else np.float64(x))[index]
-
-
-getitem = linear(
-    operator.getitem,
-    lambda g, y, x, index: Indexed(g, index),
-    forward=_getitem,
-    doc="``x[index]`` for every kind of NumPy index.",
-)
 
 
 def is_basic(index):
@@ -31,7 +25,145 @@ def kept(index):
     """An index as a node keeps it: its arrays copied, for their owner may write into them."""
     if isinstance(index, (tuple, list)):
         return type(index)(map(kept, index))
+    while isinstance(index, Wrapper) and index.carries_derivative:
+        index = index.inside
     return index.copy() if isinstance(index, np.ndarray) else index
+
+
+# --- for many examples at once --------------------------------------------------------------------
+
+
+class _Everyones:
+    """An index of one example, as that of the array of all examples.
+
+    ``index`` is the new index; what it reads has its axes in another order than (examples, axes
+    of an example's result), and `ordered` and `disordered` exchange the two.
+
+    axes     how many axes an example's array has
+    mapped   whether that differs from example to example: has a mapped axis to go through
+    size     how many examples there are
+    """
+
+    def __init__(self, index, axes, mapped, size):
+        parts = _parts(index)
+        places = [k for k, part in enumerate(parts) if _is_advanced(part)]
+        arrays = [parts[k] for k in places]
+        width = max((ndim(_value(a), type(a) is Mapped) for a in arrays), default=0)
+        adjacent = not places or places[-1] - places[0] == len(places) - 1
+        own = any(type(a) is Mapped for a in arrays)
+        if not own:  # an index for all: NumPy puts separated index arrays' axes first
+            self.index = (slice(None), *parts)
+            self.source, self.target = ([], []) if adjacent else ([width], [0])
+            return
+        for k, a in zip(places, arrays, strict=True):
+            parts[k] = lifted(a.value, width) if type(a) is Mapped else a
+        before = _axes_before(parts, places[0], axes)
+        if not mapped:
+            self.index = tuple(parts)
+            self.source, self.target = ([before], [0]) if adjacent else ([], [])
+            return
+        examples = np.arange(size).reshape((size,) + (1,) * width)
+        self.index = (examples, *parts)
+        start = before if adjacent else 0
+        self.source = list(range(1, 1 + width))
+        self.target = [start + k for k in self.source]
+
+    def ordered(self, read):
+        """What was read, with the examples first."""
+        return np.moveaxis(read, self.source, self.target) if self.source else read
+
+    def disordered(self, values):
+        """Values with the examples first, as they are written by ``index``."""
+        return np.moveaxis(values, self.target, self.source) if self.source else values
+
+
+def _parts(index):
+    """The parts of an index, masks replaced by the places where they hold."""
+    parts = []
+    for part in index if type(index) is tuple else (index,):
+        if isinstance(part, list):
+            part = np.asarray(part) if part else np.zeros(0, int)
+        kind = getattr(getattr(_value(part), "dtype", None), "kind", "")
+        if kind == "b" and type(part) is Mapped:
+            raise TypeError(
+                "a mask that differs from example to example, as an index, would give examples "
+                "results of different shapes; use np.where(mask, x, 0)"
+            )
+        parts.extend(np.nonzero(part) if kind == "b" else [part])
+    return parts
+
+
+def _value(part):
+    return part.value if type(part) is Mapped else part
+
+
+def _is_advanced(part):
+    return not (part is None or part is Ellipsis or isinstance(part, slice))
+
+
+def _axes_before(parts, first, axes):
+    """How many axes of a result come before those of the index arrays, the first of them given."""
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    return sum(
+        axes - used if part is Ellipsis else not _is_advanced(part) for part in parts[:first]
+    )
+
+
+def _size(args, mapped, *indices):
+    """The number of examples, by whatever has a mapped axis."""
+    found = [a for a, m in zip(args, mapped, strict=True) if m]
+    found += [part.value for part in leaves(list(indices)) if type(part) is Mapped]
+    return np.shape(found[0])[0]
+
+
+def _getitem_batch(operation, args, mapped, options):
+    (x,), index = args, options["index"]
+    at = _Everyones(index, ndim(x, mapped[0]), mapped[0], _size(args, mapped, index))
+    return at.ordered(getitem.apply([x], {"index": at.index}))
+
+
+def _setitem_batch(operation, args, mapped, options):
+    (x, v), index = args, options["index"]
+    size = _size(args, mapped, index)
+    at = _Everyones(index, ndim(x, mapped[0]), True, size)
+    if mapped[1]:
+        v = at.disordered(lifted(v, _axes_read(at, x, mapped[0], size)))
+    elif at.source:
+        v = at.disordered(lifted(everywhere(v, False, size), _axes_read(at, x, mapped[0], size)))
+    return setitem.apply([everywhere(x, mapped[0], size), v], {"index": at.index})
+
+
+def _axes_read(at, x, mapped, size):
+    """How many axes an example's ``x[index]`` has."""
+    shape = np.shape(x)[1:] if mapped else np.shape(x)
+    return np.broadcast_to(np.zeros(()), (size, *shape))[at.index].ndim - 1
+
+
+def _scatter_batch(operation, args, mapped, options):
+    indices, shape = options["indices"], options["shape"]
+    size = _size(args, mapped, indices)
+    ats = [_Everyones(index, len(shape), True, size) for index in indices]
+    gs = [at.disordered(everywhere(g, m, size)) for at, g, m in zip(ats, args, mapped, strict=True)]
+    return scatter.apply(gs, {"indices": tuple(at.index for at in ats), "shape": (size, *shape)})
+
+
+# --- the operations -------------------------------------------------------------------------------
+
+
+def _getitem_cost(y, x, index):
+    """Of a view nothing; else the elements read are written."""
+    return Counts() if np.ndim(y) and is_basic(index) else moved(y, y)
+
+
+getitem = linear(
+    operator.getitem,
+    lambda g, y, x, index: Indexed(g, index),
+    forward=_getitem,
+    holds=("index",),
+    batch=_getitem_batch,
+    cost=_getitem_cost,
+    doc="``x[index]`` for every kind of NumPy index.",
+)
 
 
 def _scatter(*gs, indices, shape):
@@ -51,9 +183,12 @@ def _width(dtype):
 
 scatter = linear(
     _scatter,
-    lambda wanted, g, y, *gs, indices, shape: [g[indices[i]] for i in wanted],
+    lambda wanted, g, y, *gs, indices, shape: [getitem(g, index=indices[i]) for i in wanted],
     variadic=True,
     reads=frozenset(),
+    holds=("indices",),
+    batch=_scatter_batch,
+    cost=working(lambda y, *gs, **_: Counts(additions=sum(map(size, gs)))),
     name="scatter",
     doc="Zeros of a shape with each array added at its index: the transpose of reading elements.",
 )
@@ -72,14 +207,16 @@ def _setitem_pull(g, y, x, v, index):
         return g
     # of elements assigned more than once, the last assignment counts
     count = np.cumsum(np.ones_like(g, dtype=int)).reshape(g.shape)
-    winner = np.zeros_like(g, shape=y.shape, dtype=int)
-    winner[index] = count
-    return g * (winner[index] == count)
+    winner = setitem(np.zeros_like(g, shape=y.shape, dtype=int), count, index=index)
+    return g * (getitem(winner, index=index) == count)
 
 
 setitem = linear(
     _setitem,
     (lambda g, y, x, v, index: setitem(g, 0.0, index=index), _setitem_pull),
+    holds=("index",),
+    batch=_setitem_batch,
+    cost=moved,
     name="setitem",
     doc="A copy of x with ``x[index] = v``.",
 )
@@ -87,6 +224,7 @@ setitem = linear(
 pick = linear(
     lambda x, index: x[index],
     lambda g, y, x, index: Indexed(g, index),
+    cost=free,
     name="pick",
     doc="One of the arrays of an operation whose value is a tuple of arrays.",
 )

@@ -18,10 +18,22 @@ import operator
 
 import numpy as np
 
+from ..batching import broadcasting, lifted, ndim, shifting, stacked
+from ..costs import by_matrix, called_by_matrix
 from ..families import composition, constant, general
+from ..primitive import plain
+from .elementwise import cast
 from .products import _column, _diagonal, _row, _t
 
-constant(np.linalg.matrix_rank)
+
+def _rank_batch(operation, args, mapped, options):
+    (x,) = args
+    if np.ndim(x) > 2:
+        return operation.apply(args, options)
+    return np.any(x != 0, axis=tuple(range(1, np.ndim(x)))).astype(int)  # of vectors and numbers
+
+
+constant(np.linalg.matrix_rank, arity=1, batch=_rank_batch)
 
 
 # --- inverses and linear equations --------------------------------------------------------------
@@ -30,6 +42,7 @@ general(
     np.linalg.inv,
     lambda g, y, a: -(_t(y) @ g @ _t(y)),
     lambda g, y, a: -(y @ g @ y),
+    batch=stacked,
 )
 
 
@@ -48,10 +61,26 @@ def _solve_left_push(g, y, a, b):
     return -_solved(a, moved, b)
 
 
+def _solve_batch(operation, args, mapped, options):
+    (a, b), (a_axes, b_axes) = args, (ndim(x, m) for x, m in zip(args, mapped, strict=True))
+    if not mapped[0] and a_axes == 2 and b_axes <= 2:  # one factorization for all
+        columns = np.moveaxis(b, 0, -1)
+        solved = np.linalg.solve(
+            a, columns.reshape((columns.shape[0], math.prod(columns.shape[1:])))
+        )
+        return np.moveaxis(solved.reshape(columns.shape), -1, 0)
+    if b_axes == 1:
+        return _solve_batch(operation, (a, _column(b)), mapped, options)[..., 0]
+    axes = max(a_axes, b_axes)
+    a, b = (lifted(x, axes) if m else x for x, m in zip((a, b), mapped, strict=True))
+    return np.linalg.solve(a, b)
+
+
 general(
     np.linalg.solve,
     (_solve_left, lambda g, y, a, b: _solved(_t(a), g, b)),
     (_solve_left_push, lambda g, y, a, b: _solved(a, g, b)),
+    batch=_solve_batch,
 )
 
 
@@ -107,6 +136,8 @@ _pinv = general(
     lambda a, **options: np.linalg.pinv(a, **options),
     _pinv_pull,
     _pinv_push,
+    batch=stacked,
+    cost=called_by_matrix("pinv"),
     name="pinv",
     kinks="changes of rank: as if the rank stayed",
     doc="The pseudoinverse of matrices that need not be symmetric.",
@@ -129,9 +160,10 @@ def lstsq(a, b, rcond=None):
         dtype = np.result_type(*(getattr(x, "dtype", float) for x in (a, b)))
         rcond = np.finfo(dtype).eps * (max(m, n) if rcond is None else 1)
     x = np.linalg.pinv(a, rcond=rcond) @ b
-    rank = np.intc(np.linalg.matrix_rank(a, rtol=rcond))
+    rank = cast.apply([np.linalg.matrix_rank(a, rtol=rcond)], {"dtype": np.intc})
     residuals = np.reshape((b - a @ x) ** 2, (m, -1)).sum(axis=0)
-    return x, residuals if rank == n < m else residuals[:0], rank, np.linalg.svdvals(a)
+    full = np.all(plain(rank) == n) and n < m
+    return x, residuals if full else residuals[:0], rank, np.linalg.svdvals(a)
 
 
 # --- determinants -------------------------------------------------------------------------------
@@ -187,6 +219,7 @@ cofactors_along = general(
     _cofactors_along,
     _slopes,
     _slopes,
+    batch=broadcasting,
     name="cofactors_along",
     doc="The derivative of the cofactors of a along h; works on n³ numbers for n rows.",
 )
@@ -194,6 +227,7 @@ cofactors = general(
     _cofactors,
     _second_slope,
     _second_slope,
+    batch=stacked,
     name="cofactors",
     doc="The matrix of cofactors, the gradient of det(a).",
 )
@@ -201,6 +235,7 @@ general(
     np.linalg.det,
     lambda g, y, a: _column(_column(g)) * cofactors(a),
     lambda g, y, a: np.sum(cofactors(a) * g, axis=(-2, -1)),
+    batch=stacked,
 )
 
 
@@ -214,6 +249,7 @@ general(
     lambda g, y, a: _column(_column(g[1])) * _t(np.linalg.inv(a)),
     _slogdet_push,
     outputs=True,
+    batch=stacked,
 )
 
 
@@ -249,6 +285,8 @@ _cholesky = general(
     lambda a: np.linalg.cholesky(a),
     _cholesky_pull,
     _cholesky_push,
+    batch=stacked,
+    cost=by_matrix(lambda n, _: n**3 // 3),
     name="cholesky",
     doc="The lower Cholesky factor of the symmetric matrix of which a is the lower triangle.",
 )
@@ -280,6 +318,8 @@ _qr = general(
     _qr_pull,
     _qr_push,
     outputs=True,
+    batch=stacked,
+    cost=by_matrix(lambda m, n: 2 * m * n * n - 2 * n**3 // 3),
     name="qr",
     doc="The reduced QR factors of matrices with no fewer rows than columns, of full rank.",
 )
@@ -329,6 +369,7 @@ general(
     _eigh_pull,
     _eigh_push,
     outputs=True,
+    batch=stacked,
     kinks="equal eigenvalues: their vectors do not turn into each other",
 )
 
@@ -376,6 +417,8 @@ _svd = general(
     _svd_pull,
     _svd_push,
     outputs=True,
+    batch=stacked,
+    cost=called_by_matrix("svd"),
     name="svd",
     kinks=_SVD_KINKS,
     doc="The reduced singular value decomposition of matrices that need not be symmetric.",
@@ -419,6 +462,7 @@ euclid = general(
     lambda x, axis: np.sqrt(np.sum(x * x, axis=axis, keepdims=True)),
     lambda g, y, x, axis: g * (x * _inverse(y)),
     lambda g, y, x, axis: np.sum(x * g, axis=axis, keepdims=True) * _inverse(y),
+    batch=shifting("axis"),
     name="euclid",
     kinks="0: zero",
     doc="The Euclidean norm along `axis`, a tuple; the axes are kept.",

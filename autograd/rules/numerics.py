@@ -8,8 +8,10 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..batching import flat, shifting
 from ..families import bilinear, composition, constant, general
-from .indexing import setitem
+from ..primitive import common, plain
+from .indexing import getitem, setitem
 from .selection import array
 
 constant(np.array2string, np.array_repr, np.array_str, np.may_share_memory, np.shares_memory)
@@ -20,31 +22,72 @@ constant(np.array2string, np.array_repr, np.array_str, np.may_share_memory, np.s
 
 def in_full(g, a, v, mode, before):
     """The cotangent of a convolution as that of the full one; `before` is cut off by 'same'."""
-    full = np.size(a) + np.size(v) - 1
-    start = {"f": 0, "s": before, "v": min(np.size(a), np.size(v)) - 1}[mode[0]]
-    return np.pad(g, (start, full - start - g.shape[0]))
+    start, stop = part_of_full(np.size(a), np.size(v), mode, before)
+    return np.pad(g, (start, np.size(a) + np.size(v) - 1 - stop))
+
+
+def part_of_full(m, n, mode, before):
+    """Where in the full convolution of m with n elements that of a mode starts and stops."""
+    short, long = sorted((m, n))
+    start, length = {
+        "f": (0, m + n - 1), "s": (before, long), "v": (short - 1, long - short + 1),
+    }[mode[0]]  # fmt: skip
+    return start, start + length
 
 
 def convolved(g, a, v, mode):
     """The cotangent of ``np.convolve(a, v, "full")``."""
-    return in_full(g, a, v, mode, (min(np.size(a), np.size(v)) - 1) // 2)
+    return in_full(g, a, v, mode, convolution_start(np.size(a), np.size(v)))
 
 
 def correlated(g, a, v, mode):
     """The cotangent of ``np.correlate(a, v, "full")``, which reverses when v is the longer."""
-    short = min(np.size(a), np.size(v))
-    return in_full(g, a, v, mode, short // 2 if np.size(v) > np.size(a) else (short - 1) // 2)
+    return in_full(g, a, v, mode, correlation_start(np.size(a), np.size(v)))
+
+
+def convolution_start(m, n):
+    """How much of the full convolution 'same' cuts off in front."""
+    return (min(m, n) - 1) // 2
+
+
+def correlation_start(m, n):
+    """The same for a correlation."""
+    return m // 2 if n > m else (n - 1) // 2
+
+
+def _convolve_batch(operation, args, mapped, options):
+    return _all_convolved(args, mapped, options.get("mode", "full"), convolution_start)
+
+
+def _correlate_batch(operation, args, mapped, options):
+    a, v = args
+    v = np.flip(v, -1)
+    return _all_convolved((a, v), mapped, options.get("mode", "valid"), correlation_start)
+
+
+def _all_convolved(args, mapped, mode, same_start):
+    """Convolutions as products of all windows of one with the other reversed."""
+    a, v = (flat(x) if m else np.ravel(x) for x, m in zip(args, mapped, strict=True))
+    m, n = a.shape[-1], v.shape[-1]
+    start, stop = part_of_full(m, n, mode, same_start(m, n))
+    if m < n:
+        a, v, n = v, a, m
+    padded = np.pad(a, [(0, 0)] * (np.ndim(a) - 1) + [(n - 1, n - 1)])
+    windows = padded[..., np.arange(start, stop)[:, None] + np.arange(n)]
+    return np.matmul(windows, np.flip(v, -1)[..., None])[..., 0]
 
 
 bilinear(
     np.convolve,
     lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), np.ravel(v), "valid"),
     lambda g, y, a, v, mode="full": np.correlate(convolved(g, a, v, mode), np.ravel(a), "valid"),
+    batch=_convolve_batch,
 )
 bilinear(
     np.correlate,
     lambda g, y, a, v, mode="valid": np.convolve(correlated(g, a, v, mode), v, "valid"),
     lambda g, y, a, v, mode="valid": np.correlate(correlated(g, a, v, mode), a, "valid")[::-1],
+    batch=_correlate_batch,
 )
 
 
@@ -54,6 +97,7 @@ general(
     np.unwrap,
     lambda g, y, p, **options: g,
     lambda g, y, p, **options: g,
+    batch=shifting("axis", defaults={"axis": -1}),
     kinks="jumps of half a period: 1, as everywhere",
 )
 
@@ -76,7 +120,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         period, left, right = abs(period), None, None
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        xp, fp = xp[order], fp[order]
+        xp, fp = getitem(xp, index=order), getitem(fp, index=order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     before, behind, last = x < xp[0], x > xp[-1], x == xp[-1]
@@ -84,13 +128,14 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     j = np.searchsorted(xp[1:-1], x, side="right")  # the piece x lies in
     k = np.minimum(j + 1, xp.shape[0] - 1)
     # Outside, and where knots coincide, no piece is meant: what is put there keeps NaN out.
-    run = np.where(xp[k] > xp[j], xp[k] - xp[j], 1.0)
-    way = np.where(inside, x - xp[j], 0.0)
-    slope = (fp[k] - fp[j]) / run
+    (x_j, x_k), (f_j, f_k) = ([getitem(p, index=i) for i in (j, k)] for p in (xp, fp))
+    run = np.where(x_k > x_j, x_k - x_j, 1.0)
+    way = np.where(inside, x - x_j, 0.0)
+    slope = (f_k - f_j) / run
     rise = np.where((way == 0) & ~np.isfinite(slope), 0.0, slope) * way
     return np.select(
         [inside, before, behind, last],
-        [fp[j] + rise, fp[0] if left is None else left, fp[-1] if right is None else right, fp[-1]],
+        [f_j + rise, fp[0] if left is None else left, fp[-1] if right is None else right, fp[-1]],
         x,  # NaN
     )
 
@@ -162,7 +207,7 @@ def line(p):
 def led(p):
     """`p` with zeros in front of it left out, as NumPy's polynomials are; one number stays."""
     p = line(p)
-    nonzero = np.flatnonzero(p)
+    nonzero = np.flatnonzero(common(p, "polymul"))
     return p[int(nonzero[0]) if len(nonzero) else -1 :]
 
 
@@ -210,7 +255,7 @@ def polydiv(u, v):
     for k in range(u.shape[0] - n):
         quotient.append(rest[k] / v[0])
         rest = rest - shifted(quotient[-1] * v, k, u.shape[0] - n - 1 - k)
-    while rest.shape[0] > 1 and np.allclose(rest[0], 0, rtol=1e-14):
+    while rest.shape[0] > 1 and np.allclose(common(rest[0], "polydiv"), 0, rtol=1e-14):
         rest = rest[1:]
     return (np.stack(quotient) if quotient else np.zeros_like(rest, shape=(1,))), rest
 
@@ -381,7 +426,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     num, start, stop = operator.index(num), array(start), array(stop)
     if num < 0:
         raise ValueError(f"np.geomspace: the number of samples is 0 or more, not {num}")
-    if np.any(start == 0) or np.any(stop == 0):
+    if np.any(plain(start == 0)) or np.any(plain(stop == 0)):
         raise ValueError("np.geomspace: a geometric sequence cannot include zero")
     ratio = stop / start
     k = np.reshape(counting(ratio, num), (num,) + (1,) * ratio.ndim)

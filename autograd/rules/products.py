@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 
+from ..batching import broadcasting, inquiring, lifted, ndim
 from ..families import bilinear, composition, constant, general
 from ..reads import OTHERS
 
@@ -67,11 +68,38 @@ def _matmul_right(g, y, a, b):
     return _t(a) @ g
 
 
-bilinear(np.matmul, _matmul_left, _matmul_right)
+def _matmul_batch(operation, args, mapped, options):
+    """One product of large matrices where only one side differs, else a stack of products."""
+    (a, b), (a_axes, b_axes) = args, (ndim(x, m) for x, m in zip(args, mapped, strict=True))
+    if not mapped[1] and b_axes <= 2:
+        return (_matrix(a) @ b).reshape(a.shape[:-1] + b.shape[1:]) if a_axes > 1 else a @ b
+    if not mapped[0] and a_axes <= 2:
+        if b_axes == 1:
+            return b @ a.T  # (of vectors a, too)
+        if b_axes == 2:  # as the transposed product: the examples' columns are rows of one matrix
+            turned = _t(b)
+            y = (_matrix(turned) @ a.T).reshape(turned.shape[:-1] + a.shape[:-1])
+            return _t(y) if a_axes == 2 else y
+    if a_axes == b_axes == 1:
+        return np.vecdot(a, b) if all(mapped) else a @ b
+    if a_axes == 1:
+        a = _row(a)
+    if b_axes == 1:
+        b = _column(b)
+    axes = max(a_axes, b_axes, 2)
+    a, b = (lifted(x, axes) if m else x for x, m in zip((a, b), mapped, strict=True))
+    y = np.matmul(a, b)
+    if a_axes == 1:
+        y = y[..., 0, :]
+    return y[..., 0] if b_axes == 1 else y
+
+
+bilinear(np.matmul, _matmul_left, _matmul_right, batch=_matmul_batch)
 bilinear(
     np.vecdot,
     lambda g, y, a, b: _column(g) * b,
     lambda g, y, a, b: _column(g) * a,
+    batch=broadcasting,
 )
 
 
@@ -194,7 +222,7 @@ def _multiplied(arrays, split, i, j):
 # --- tensordot and einsum -----------------------------------------------------------------------
 
 
-def _paired_axes(a, b, axes):
+def paired_axes(a, b, axes):
     """The axes that tensordot sums over, as non-negative numbers, for a and for b."""
     if isinstance(axes, (int, np.integer)):
         return tuple(range(np.ndim(a) - axes, np.ndim(a))), tuple(range(axes))
@@ -215,18 +243,41 @@ def _tensordot_pull(g, theirs, kept, mine, others, g_axes):
 
 
 def _tensordot_left(g, y, a, b, axes=2):
-    mine, others = _paired_axes(a, b, axes)
+    mine, others = paired_axes(a, b, axes)
     kept = [i for i in range(a.ndim) if i not in mine]
     return _tensordot_pull(g, b, kept, mine, others, range(len(kept), y.ndim))
 
 
 def _tensordot_right(g, y, a, b, axes=2):
-    others, mine = _paired_axes(a, b, axes)
+    others, mine = paired_axes(a, b, axes)
     kept = [i for i in range(b.ndim) if i not in mine]
     return _tensordot_pull(g, a, kept, mine, others, range(y.ndim - len(kept)))
 
 
-bilinear(np.tensordot, _tensordot_left, _tensordot_right)
+def _tensordot_batch(operation, args, mapped, options):
+    """One large product where one side differs, else a stack of products."""
+    a, b = args
+    own = [
+        np.broadcast_to(np.zeros(()), np.shape(x)[m:]) for x, m in zip(args, mapped, strict=True)
+    ]
+    mine, others = paired_axes(*own, options.get("axes", 2))
+    if not mapped[0]:
+        y = np.tensordot(a, b, axes=(mine, [i + 1 for i in others]))
+        return np.moveaxis(y, np.ndim(a) - len(mine), 0)
+    mine = [i + 1 for i in mine]
+    if not mapped[1]:
+        return np.tensordot(a, b, axes=(mine, others))
+    others = [i + 1 for i in others]
+    left = [i for i in range(1, a.ndim) if i not in mine]
+    right = [i for i in range(1, b.ndim) if i not in others]
+    rows, columns = [a.shape[i] for i in left], [b.shape[i] for i in right]
+    size, inner = a.shape[0], math.prod(a.shape[i] for i in mine)
+    a = np.transpose(a, [0, *left, *mine]).reshape((size, math.prod(rows), inner))
+    b = np.transpose(b, [0, *others, *right]).reshape((size, inner, math.prod(columns)))
+    return np.matmul(a, b).reshape((size, *rows, *columns))
+
+
+bilinear(np.tensordot, _tensordot_left, _tensordot_right, batch=_tensordot_batch)
 
 
 def _einsum_call(args, options):
@@ -282,6 +333,16 @@ def _einsum_push(i, g, y, *operands, subscripts, optimize=False):
     return np.einsum(subscripts, *operands[:i], g, *operands[i + 1 :], optimize=optimize)
 
 
+def _einsum_batch(operation, args, mapped, options):
+    """A letter of its own for the mapped axis, and by way of matrix products, as all grow."""
+    inputs, output = options["subscripts"].split("->")
+    letter = next(c for c in _LETTERS if c not in inputs)
+    terms = [letter * m + t for t, m in zip(inputs.split(","), mapped, strict=True)]
+    subscripts = f"{','.join(terms)}->{letter}{output}"
+    optimize = options.get("optimize") or True
+    return operation.apply(args, {"subscripts": subscripts, "optimize": optimize})
+
+
 general(
     np.einsum,
     lambda wanted, g, y, *xs, **options: [_einsum_pull(i, g, y, *xs, **options) for i in wanted],
@@ -289,12 +350,13 @@ general(
     variadic=True,
     reads=OTHERS,
     bind=_einsum_call,
+    batch=_einsum_batch,
     forward=lambda *operands, subscripts, optimize=False: np.einsum(
         subscripts, *operands, optimize=optimize
     ),
 )
 
-constant(np.einsum_path)
+constant(np.einsum_path, batch=inquiring)
 
 
 # --- NumPy's second names, in np.linalg ---------------------------------------------------------

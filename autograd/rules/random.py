@@ -8,7 +8,9 @@ state before the draw, so that a recomputation can draw the same again.  Draws d
 
 import numpy as np
 
+from ..costs import drawn
 from ..families import elementwise
+from ..repeat import draw as repeatable
 
 _default = None  # made when first asked for: np.random takes a while to import
 
@@ -38,11 +40,12 @@ def generator_or_default(generator=None):
 
 def _draw(forward, name, doc):
     def bind(args, options):
-        generator = generator_or_default(options.pop("generator", None))
+        given = options.pop("generator", None)
         args, options = draw.canonical(args, options)
-        return args, options | {"generator": generator, "state": generator.bit_generator.state}
+        generator, state = repeatable(generator_or_default(given))
+        return args, options | {"generator": generator, "state": state}
 
-    draw = elementwise(forward, None, name=name, bind=bind, doc=doc)
+    draw = elementwise(forward, None, name=name, bind=bind, cost=drawn(name), doc=doc)
     return draw
 
 

@@ -9,9 +9,11 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..batching import arg_reducing, flattening, reducing, shifting
 from ..families import composition, constant, general, linear
 from ..primitive import plain
-from .elementwise import astype
+from .elementwise import astype, cast
+from .indexing import getitem
 
 # --- axes -------------------------------------------------------------------------------------
 
@@ -88,8 +90,8 @@ def _count(like, shape, axis, where, keepdims, less=0, least=0):
     return np.maximum(np.sum(ones, axis=axis, keepdims=keepdims) - less, least)
 
 
-linear(np.sum, _sum_pull, drop=("initial",))
-linear(np.mean, _mean_pull)
+linear(np.sum, _sum_pull, drop=("initial",), holds=("where",), batch=reducing)
+linear(np.mean, _mean_pull, holds=("where",), batch=reducing)
 
 
 def _others(x, axis, initial=1, where=True):
@@ -118,7 +120,7 @@ def _prod_push(t, y, x, axis=None, dtype=None, keepdims=False, initial=1, where=
     return np.sum(t * _others(x, axis, initial, where), axis=axis, keepdims=keepdims, dtype=dtype)
 
 
-general(np.prod, _prod_pull, _prod_push)
+general(np.prod, _prod_pull, _prod_push, holds=("where",), batch=reducing)
 
 
 # --- running sums and products ----------------------------------------------------------------
@@ -130,7 +132,7 @@ def _cumsum_pull(g, y, x, axis=None, dtype=None):
     return _kind(g.reshape(x.shape), dtype, x.dtype)
 
 
-linear(np.cumsum, _cumsum_pull)
+linear(np.cumsum, _cumsum_pull, batch=flattening)
 
 
 def _recurrence(b, a):
@@ -177,7 +179,7 @@ def _last(x, axis):
     return np.ravel(x) if axis is None else np.swapaxes(x, axis, -1)
 
 
-general(np.cumprod, _cumprod_pull, _cumprod_push)
+general(np.cumprod, _cumprod_pull, _cumprod_push, batch=flattening)
 
 
 def _cumulative(running, first):
@@ -227,7 +229,10 @@ def _extreme_push(t, y, x, axis=None, keepdims=False, initial=None, where=True):
 
 
 for _extreme in (np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin):
-    general(_extreme, _extreme_pull, _extreme_push, kinks="ties share equally")
+    general(
+        _extreme, _extreme_pull, _extreme_push, holds=("where",), batch=reducing,
+        kinks="ties share equally",
+    )  # fmt: skip
 
 
 @composition(np.ptp, kinks="ties share equally")
@@ -236,9 +241,8 @@ def ptp(a, axis=None, out=None, keepdims=False):
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
-constant(
-    np.all, np.any, np.count_nonzero, np.argmax, np.argmin, np.nanargmax, np.nanargmin
-)  # fmt: skip
+constant(np.all, np.any, np.count_nonzero, arity=1, batch=reducing)
+constant(np.argmax, np.argmin, np.nanargmax, np.nanargmin, arity=1, batch=arg_reducing)
 
 
 # --- variance, averages, covariance -----------------------------------------------------------
@@ -299,7 +303,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     if w.shape != a.shape:
         w = _along(w, a.shape, axis)
     total = np.sum(w, axis=axis, keepdims=keepdims)
-    if np.any(total == 0):
+    if np.any(plain(total == 0)):
         raise ZeroDivisionError("average: the weights sum to zero")
     mean = np.sum(a * w, axis=axis, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
@@ -453,7 +457,7 @@ def _quantiles(a, q, axis, method, keepdims, ignore_nan):
     if isinstance(plain(q), (int, float)):  # takes the dtype of the array
         q = q * np.ones_like(a, shape=())
     q = np.stack(q) if isinstance(q, (list, tuple)) else q
-    if not np.all((q >= 0) & (q <= 1)):
+    if not np.all(plain((q >= 0) & (q <= 1))):
         raise ValueError("Quantiles must be in the range [0, 1], percentiles in [0, 100]")
     rows = _to_rows(a, axis)
     order, n = np.argsort(rows, axis=-1, kind="stable"), rows.shape[-1]  # NaNs come last
@@ -471,9 +475,9 @@ def _quantiles(a, q, axis, method, keepdims, ignore_nan):
 
 def _at(rows, order, place):
     """Elements of each row by their place in its order, given for each row or for all."""
-    place = plain(place).astype(int)
+    place = cast.apply([place], {"dtype": int})
     if place.ndim == 1:
-        return np.take_along_axis(rows, order[..., place], axis=-1)
+        return np.take_along_axis(rows, getitem(order, index=(..., place)), axis=-1)
     return np.take_along_axis(rows, np.take_along_axis(order, place, axis=-1), axis=-1)
 
 
@@ -593,6 +597,7 @@ logsumexp = general(
     lambda t, y, x, axis=None, keepdims=False: np.sum(
         t * _shares(y, x, axis, keepdims), axis=axis, keepdims=keepdims
     ),
+    batch=reducing,
     name="logsumexp",
     doc="log(sum(exp(x))) over an axis, tuple of axes or all: ``logsumexp(x, axis, keepdims)``.",
 )
@@ -612,6 +617,7 @@ softmax = general(
     _softmax,
     _softmax_rule,
     _softmax_rule,
+    batch=shifting("axis", defaults={"axis": -1}),
     name="softmax",
     doc="exp(x) divided by its sum along an axis: ``softmax(x, axis=-1)``.",
 )
@@ -626,6 +632,7 @@ log_softmax = general(
     _log_softmax,
     lambda g, y, x, axis=-1: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
     lambda t, y, x, axis=-1: t - np.sum(np.exp(y) * t, axis=axis, keepdims=True),
+    batch=shifting("axis", defaults={"axis": -1}),
     name="log_softmax",
     doc="The logarithm of softmax, exact where softmax underflows: ``log_softmax(x, axis=-1)``.",
 )

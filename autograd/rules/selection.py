@@ -5,17 +5,80 @@ Which elements are read is found from plain values and has no derivative; readin
 so the functions here are compositions that say no more than *which* index.
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..batching import Mapped, everywhere, flattening, ndim, shifted
 from ..families import composition, constant, refused
-from ..primitive import Wrapper, plain
-from .indexing import scatter, setitem
+from ..primitive import Wrapper, common, plain
+from .indexing import getitem, scatter, setitem
 
-constant(
-    np.argsort, np.argpartition, np.lexsort, np.searchsorted, np.digitize, np.isin,
-    np.histogram_bin_edges,
-)  # fmt: skip
+
+def _lexsort_batch(operation, args, mapped, options):
+    keys, axis = (*args, options.get("axis", -1))[:2]
+    keys = keys if isinstance(keys, (list, tuple)) else _rows(keys)
+    size = next(np.shape(key.value)[0] for key in keys if type(key) is Mapped)
+    keys = [k.value if type(k) is Mapped else everywhere(k, False, size) for k in keys]
+    return operation.apply([keys], {"axis": shifted(axis, np.ndim(keys[0]) - 1)})
+
+
+def _rows(keys):
+    """The keys in an array, one in each row."""
+    if type(keys) is not Mapped:
+        return [*keys]
+    return [Mapped(keys.value[:, i]) for i in range(np.shape(keys.value)[1])]
+
+
+def _searchsorted_batch(operation, args, mapped, options):
+    """Where all search in the same array as NumPy does, else by counting: NaN comes last."""
+    a, v = args
+    if not mapped[0]:
+        return operation.apply(args, options)
+    sorter = options.get("sorter")
+    if sorter is not None:
+        sorter = sorter.value if type(sorter) is Mapped else sorter
+        a = np.take_along_axis(a, np.broadcast_to(sorter, np.shape(a)), 1)
+    lines = a.reshape((a.shape[0], *(1,) * ndim(v, mapped[1]), a.shape[1]))
+    v = np.expand_dims(v, -1)
+    if options.get("side", "left") == "left":
+        before = (lines < v) | ((lines == lines) & (v != v))
+    else:
+        before = (lines <= v) | (v != v)
+    return np.sum(before, axis=-1)
+
+
+def _digitize_batch(operation, args, mapped, options):
+    """The number of edges that an element has behind it; of falling ones, before it."""
+    x, edges = args
+    if not mapped[1]:
+        return operation.apply(args, options)
+    edges = edges.reshape((edges.shape[0], *(1,) * ndim(x, mapped[0]), edges.shape[1]))
+    x, right = np.expand_dims(x, -1), options.get("right", False)
+    rising = np.all(edges[..., 1:] >= edges[..., :-1], axis=-1, keepdims=True)
+    falling = np.all(edges[..., 1:] <= edges[..., :-1], axis=-1, keepdims=True)
+    if not np.all(plain(rising | falling)):
+        raise ValueError("bins must be monotonically increasing or decreasing")
+    above, below = (edges < x, edges >= x) if right else (edges <= x, edges > x)
+    return np.sum(np.where(rising, above, below), axis=-1)
+
+
+def _isin_batch(operation, args, mapped, options):
+    x, among = args
+    if not mapped[1]:
+        return operation.apply(args, options)
+    among = among.reshape((among.shape[0], *(1,) * ndim(x, mapped[0]), -1))
+    found = np.any(np.expand_dims(x, -1) == among, axis=-1)
+    return ~found if options.get("invert") else found
+
+
+constant(np.argsort, np.argpartition, arity=1, batch=partial(flattening, default=-1))
+constant(np.lexsort, batch=_lexsort_batch)
+constant(np.searchsorted, arity=2, batch=_searchsorted_batch)
+constant(np.digitize, arity=2, batch=_digitize_batch)
+constant(np.isin, arity=2, batch=_isin_batch)
+constant(np.histogram_bin_edges)
 
 
 # --- what the others are made of ------------------------------------------------------------------
@@ -28,7 +91,7 @@ def array(x):
 
 def index_array(indices, name):
     """`indices` as integers; a TypeError names the function, `name`, for anything else."""
-    if isinstance(indices, Wrapper):
+    if isinstance(indices, Wrapper) and indices.carries_derivative:
         raise TypeError(
             f"np.{name}: the indices are a {type(indices).__name__}, and have no derivative; "
             f"pass an array of integers"
@@ -84,19 +147,27 @@ def no_out(name, out):
 
 @composition(np.take)
 def take(a, indices, axis=None, out=None, mode="raise"):
-    """``a[:, indices]``, the colons standing for the axes before `axis`."""
+    """``a[:, indices]``, the colons standing for the axes before `axis`.
+
+    NumPy's function does not look at the type of `indices`.  Where they alone are of ours, as
+    under `vmap`, call this one, ``autograd.take``.
+
+    >>> from autograd import vmap
+    >>> vmap(lambda i: take(np.array([2.0, 3.0, 5.0]), i))(np.array([2, 0]))
+    array([5., 2.])
+    """
     no_out("take", out)
     a, axis = flat_if_none(a, axis)
     axis = normalize_axis_index(axis, a.ndim)
     indices = within(index_array(indices, "take"), a.shape[axis], mode, "take")
-    return a[(slice(None),) * axis + (indices,)]
+    return getitem(a, index=(slice(None),) * axis + (indices,))
 
 
 @composition(np.take_along_axis)
 def take_along_axis(arr, indices, axis=-1):
     """Elements of `arr` at the positions `indices` on `axis`."""
     arr, axis = flat_if_none(arr, axis)
-    return arr[along(index_array(indices, "take_along_axis"), axis, arr)]
+    return getitem(arr, index=along(index_array(indices, "take_along_axis"), axis, arr))
 
 
 @composition(np.compress)
@@ -157,7 +228,8 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
 @composition(np.unique, kinks="equal elements: the first has the derivative")
 def unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, **options):
     """The sorted elements of `ar` without repeats (or its slices along `axis`)."""
-    _, first, *others = np.unique(plain(ar), True, return_inverse, return_counts, axis, **options)
+    ar_values = common(ar, "unique")
+    _, first, *others = np.unique(ar_values, True, return_inverse, return_counts, axis, **options)
     values = np.take(ar, first, axis)
     found = (values, *([first] if return_index else []), *others)
     return found if len(found) > 1 else values
@@ -215,7 +287,7 @@ def choose(a, choices, out=None, mode="raise"):
     """Of `choices` the element whose number stands in `a`."""
     no_out("choose", out)
     number = within(index_array(a, "choose"), len(choices), mode, "choose")
-    if mode == "raise" and np.any((number < 0) | (number >= len(choices))):
+    if mode == "raise" and np.any(plain((number < 0) | (number >= len(choices)))):
         raise ValueError(f"np.choose: a number in the index array is not in 0..{len(choices) - 1}")
     return np.select([number == k for k in range(len(choices))], [*choices])
 
@@ -254,8 +326,8 @@ def _put_along_axis(arr, indices, values, axis):
 def bincount(x, weights=None, minlength=0):
     """For each number 0, 1, ... the sum of the weights at the places where `x` has it."""
     if weights is None:
-        return np.bincount(plain(x), minlength=minlength)
-    x = index_array(x, "bincount")
+        return np.bincount(common(x, "bincount"), minlength=minlength)
+    x = index_array(common(x, "bincount"), "bincount")
     if x.ndim != 1 or np.shape(weights) != x.shape:
         raise ValueError(
             f"np.bincount: x and weights have one axis and the same length, not the shapes "
@@ -269,7 +341,7 @@ def bincount(x, weights=None, minlength=0):
 @composition(np.histogram)
 def histogram(a, bins=10, range=None, density=None, weights=None):
     """Counts, which have no derivative; with weights their sums, which follow the weights."""
-    a, bins = array(plain(a)), plain(bins)
+    a, bins = array(common(a, "histogram")), common(bins, "histogram")
     if weights is None:
         return np.histogram(a, bins, range, density)
     if np.shape(weights) != a.shape:

@@ -12,9 +12,22 @@ from itertools import accumulate
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..batching import (
+    everywhere,
+    flat,
+    flattening,
+    inquiring,
+    lifted,
+    reducing,
+    shifted,
+    shifting,
+    size_of,
+    stacked,
+)
+from ..costs import moved
 from ..families import composition, constant, linear
 from ..primitive import Wrapper
-from .indexing import scatter
+from .indexing import scatter, setitem
 
 # --- shapes -----------------------------------------------------------------------------------
 
@@ -41,12 +54,52 @@ def _reshape_back_in_order(g, y, x, order="C", **_):
     return np.reshape(g, x.shape, order=order)
 
 
-linear(np.reshape, _reshape_back_in_order, forward=_ordered(np.reshape))
-linear(np.ravel, _reshape_back_in_order, forward=_ordered(np.ravel))
-linear(np.expand_dims, _reshape_back)
-linear(np.squeeze, _reshape_back)
-linear(np.broadcast_to, lambda g, y, x, shape, subok=False: g)  # the engine sums it up
-linear(np.copy, lambda g, y, x, order="K", subok=False: g)
+def _reshape_batch(operation, args, mapped, options):
+    (x,) = args
+    n, *own = np.shape(x)
+    shape = options["shape"] if "shape" in options else (-1,)
+    shape = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
+    if -1 in shape:
+        i = shape.index(-1)
+        rest = math.prod(shape[:i] + shape[i + 1 :])
+        shape[i] = math.prod(own) // rest if rest else 0
+    if options.get("order", "C") == "C":
+        return np.reshape(x, (n, *shape))
+    backwards = np.transpose(x, (0, *range(len(own), 0, -1)))  # then "F" is "C"
+    y = np.reshape(backwards, (n, *reversed(shape)))
+    return np.transpose(y, (0, *range(len(shape), 0, -1)))
+
+
+linear(np.reshape, _reshape_back_in_order, forward=_ordered(np.reshape), batch=_reshape_batch)
+linear(np.ravel, _reshape_back_in_order, forward=_ordered(np.ravel), batch=_reshape_batch)
+
+
+def _expand_dims_batch(operation, args, mapped, options):
+    (x,), axis = args, options["axis"]
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    return np.expand_dims(x, shifted(axis, np.ndim(x) - 1 + count))
+
+
+def _squeeze_batch(operation, args, mapped, options):
+    (x,), axis = args, options.get("axis")
+    if axis is None:
+        return np.squeeze(x, tuple(i for i, n in enumerate(np.shape(x)) if i and n == 1))
+    return np.squeeze(x, shifted(axis, np.ndim(x) - 1))
+
+
+linear(np.expand_dims, _reshape_back, batch=_expand_dims_batch)
+linear(np.squeeze, _reshape_back, batch=_squeeze_batch)
+linear(  # the engine sums it up
+    np.broadcast_to,
+    lambda g, y, x, shape, subok=False: g,
+    batch=lambda operation, args, mapped, options: _broadcast_all(*args, **options),
+)
+linear(np.copy, lambda g, y, x, order="K", subok=False: g, batch=stacked)
+
+
+def _broadcast_all(x, shape, subok=False):
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+    return np.broadcast_to(lifted(x, len(shape)), (np.shape(x)[0], *shape))
 
 
 @composition(np.broadcast_arrays)
@@ -88,10 +141,8 @@ def resize(a, new_shape):
     return np.ravel(a)[np.resize(np.arange(size), new_shape)]
 
 
-constant(
-    np.nonzero, np.flatnonzero, np.argwhere, np.tril_indices_from, np.triu_indices_from,
-    np.diag_indices_from,
-)  # fmt: skip
+constant(np.nonzero, np.flatnonzero, np.argwhere)
+constant(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, arity=1, batch=inquiring)
 
 
 # --- the order of axes ------------------------------------------------------------------------
@@ -104,10 +155,26 @@ def _transpose_pull(g, y, x, axes=None):
     return np.transpose(g, sorted(range(n), key=[a % n for a in axes].__getitem__))
 
 
-linear(np.transpose, _transpose_pull)
-linear(np.matrix_transpose, lambda g, y, x: np.matrix_transpose(g))
-linear(np.swapaxes, lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
-linear(np.moveaxis, lambda g, y, x, source, destination: np.moveaxis(g, destination, source))
+def _transpose_batch(operation, args, mapped, options):
+    (x,) = args
+    n = np.ndim(x) - 1
+    axes = options.get("axes")
+    axes = range(n)[::-1] if axes is None else [normalize_axis_index(a, n) for a in axes]
+    return np.transpose(x, (0, *(a + 1 for a in axes)))
+
+
+linear(np.transpose, _transpose_pull, batch=_transpose_batch)
+linear(np.matrix_transpose, lambda g, y, x: np.matrix_transpose(g), batch=stacked)
+linear(
+    np.swapaxes,
+    lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    batch=shifting("axis1", "axis2"),
+)
+linear(
+    np.moveaxis,
+    lambda g, y, x, source, destination: np.moveaxis(g, destination, source),
+    batch=shifting("source", "destination"),
+)
 
 
 @composition(np.rollaxis)
@@ -121,9 +188,25 @@ def rollaxis(a, axis, start=0):
 
 # --- the order of elements --------------------------------------------------------------------
 
-linear(np.flip, lambda g, y, x, axis=None: np.flip(g, axis))
-linear(np.roll, lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
-linear(np.rot90, lambda g, y, x, k=1, axes=(0, 1): np.rot90(g, -k, axes))
+
+def _roll_batch(operation, args, mapped, options):
+    (x,), shift = args, options["shift"]
+    if options.get("axis") is None:
+        return np.reshape(np.roll(flat(x), shift, axis=1), np.shape(x))
+    return np.roll(x, shift, shifted(options["axis"], np.ndim(x) - 1))
+
+
+linear(np.flip, lambda g, y, x, axis=None: np.flip(g, axis), batch=reducing)
+linear(
+    np.roll,
+    lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis),
+    batch=_roll_batch,
+)
+linear(
+    np.rot90,
+    lambda g, y, x, k=1, axes=(0, 1): np.rot90(g, -k, axes),
+    batch=shifting("axes", defaults={"axes": (0, 1)}),
+)
 
 
 @composition(np.flipud)
@@ -160,8 +243,15 @@ def _tile_pull(g, y, x, reps):
     return g.reshape(blocks).sum(axis=tuple(range(0, 2 * n, 2))).reshape(x.shape)
 
 
-linear(np.repeat, _repeat_pull)
-linear(np.tile, _tile_pull)
+def _tile_batch(operation, args, mapped, options):
+    (x,), reps = args, options["reps"]
+    reps = tuple(reps) if np.ndim(reps) else (reps,)
+    n = max(len(reps), np.ndim(x) - 1)
+    return np.tile(lifted(x, n), (*(1,) * (n + 1 - len(reps)), *reps))
+
+
+linear(np.repeat, _repeat_pull, batch=flattening)
+linear(np.tile, _tile_pull, batch=_tile_batch)
 
 
 # --- joining ----------------------------------------------------------------------------------
@@ -192,12 +282,31 @@ def _stack_pull(wanted, g, y, *arrays, axis=0, **_):
     return [g[(*before, i)] for i in wanted]
 
 
+def _concatenate_batch(operation, arrays, mapped, options):
+    size, axis = size_of(arrays, mapped), options["axis"]
+    arrays = [everywhere(a, m, size) for a, m in zip(arrays, mapped, strict=True)]
+    if axis is None:
+        arrays, axis = map(flat, arrays), 0
+    else:
+        axis = normalize_axis_index(axis, np.ndim(arrays[0]) - 1)
+    return operation.apply([*arrays], options | {"axis": axis + 1})
+
+
+def _stack_batch(operation, arrays, mapped, options):
+    size = size_of(arrays, mapped)
+    arrays = [everywhere(a, m, size) for a, m in zip(arrays, mapped, strict=True)]
+    return operation.apply(
+        arrays, options | {"axis": normalize_axis_index(options["axis"], np.ndim(arrays[0])) + 1}
+    )
+
+
 linear(
     np.concatenate,
     _concatenate_pull,
     forward=lambda *arrays, **options: np.concatenate(arrays, **options),
     variadic=True,
     reads=frozenset(),  # shapes only
+    batch=_concatenate_batch,
     bind=lambda args, options: _several(*args, **options),
 )
 linear(
@@ -206,6 +315,7 @@ linear(
     forward=lambda *arrays, **options: np.stack(arrays, **options),
     variadic=True,
     reads=frozenset(),  # shapes only
+    batch=_stack_batch,
     bind=lambda args, options: _several(*args, **options),
 )
 
@@ -413,6 +523,17 @@ def _insert_arguments(arr, obj, values, axis=None):
     return (arr, values), {"obj": obj, "axis": axis}
 
 
+def _insert_batch(operation, args, mapped, options):
+    """By what happens to numbered elements, as `_give_back`: np.insert moves the axes of values."""
+    size = size_of(args, mapped)
+    shapes = [np.shape(a)[m:] for a, m in zip(args, mapped, strict=True)]
+    numbers = np.arange(math.prod(shapes[0]) + math.prod(shapes[1]))
+    parts = np.split(numbers, [math.prod(shapes[0])])
+    origin = _insert(*(p.reshape(s) for p, s in zip(parts, shapes, strict=True)), **options)
+    both = [flat(everywhere(a, m, size)) for a, m in zip(args, mapped, strict=True)]
+    return np.concatenate(both, axis=1)[:, origin].astype(args[0].dtype)
+
+
 linear(
     np.insert,
     (
@@ -421,6 +542,7 @@ linear(
     ),
     forward=_insert,
     bind=lambda args, options: _insert_arguments(*args, **options),
+    batch=_insert_batch,
 )
 
 
@@ -433,9 +555,26 @@ def _diag_pull(g, y, x, k=0):
     return _give_back(g, lambda numbers: np.diag(numbers, k), (x.shape,))
 
 
-linear(np.diag, _diag_pull)
-linear(np.tril, lambda g, y, x, k=0: np.tril(g, k))
-linear(np.triu, lambda g, y, x, k=0: np.triu(g, k))
+def _diag_batch(operation, args, mapped, options):
+    (x,), k = args, options.get("k", 0)
+    if np.ndim(x) > 2:
+        return np.diagonal(x, k, 1, 2)
+    size, n = np.shape(x)[0], np.shape(x)[-1] + abs(k)
+    zeros = np.zeros_like(x, shape=(size, n, n))
+    return setitem(zeros, x, index=(slice(None), *_diagonal_index((n, n), k)))
+
+
+def _triangle_batch(operation, args, mapped, options):
+    (x,) = args
+    if np.ndim(x) == 2:  # NumPy takes a vector for a square matrix of equal rows
+        size, n = np.shape(x)
+        x = np.broadcast_to(x[:, None], (size, n, n))
+    return operation.apply([x], options)
+
+
+linear(np.diag, _diag_pull, batch=_diag_batch)
+linear(np.tril, lambda g, y, x, k=0: np.tril(g, k), batch=_triangle_batch)
+linear(np.triu, lambda g, y, x, k=0: np.triu(g, k), batch=_triangle_batch)
 
 
 @composition(np.diagflat)
@@ -477,10 +616,22 @@ def _pad_pull(g, y, x, *, pad_width, mode="constant", **options):
     return _give_back(g, lambda numbers: np.pad(numbers, pad_width, mode, **options), (x.shape,))
 
 
+def _pad_batch(operation, args, mapped, options):
+    (x,) = args
+    pairs = {
+        name: [(0, 0), *_pairs(options[name], np.ndim(x) - 1)]
+        for name in ("pad_width", "constant_values")
+        if name in options
+    }
+    return operation.apply([x], options | pairs)
+
+
 _pad = linear(
     lambda x, *, pad_width, mode="constant", **options: np.pad(x, pad_width, mode, **options),
     _pad_pull,
+    batch=_pad_batch,
     drop=("constant_values",),
+    cost=moved,
     name="pad",
     doc="np.pad in the modes that repeat elements or add constants.",
 )

@@ -44,6 +44,7 @@ PLAIN_BINARY = (
     np.logical_and, np.logical_or, np.logical_xor, np.isclose, np.allclose, np.array_equal,
     np.array_equiv,
 )  # fmt: skip
+BITS = np.array([[0b00, 0b01], [0b10, 0b11]])
 
 SAMPLES = [
     *(sample(f, real(2, 3)) for f in ANYWHERE),
@@ -52,6 +53,8 @@ SAMPLES = [
     *(sample(f, positive()) for f in POSITIVE),
     *(sample(f, unit(2, 3)) for f in UNIT),
     *(sample(f, unit()) for f in UNIT),
+    *(sample(f, BITS, BITS[:1]) for f in (np.bitwise_and, np.bitwise_or, np.bitwise_xor)),
+    sample(np.invert, BITS),
     sample(np.arccosh, 1 + positive(3)),
     sample(np.arccosh, 1 + positive()),
     *(sample(f, real(3), real(3)) for f in BINARY),

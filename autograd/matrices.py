@@ -1,0 +1,218 @@
+"""Whole matrices of derivatives: `jacobian`, `hessian`; and `hvp`, a Hessian times a vector.
+
+A Jacobian is swept out by seeds, one for each row (reverse mode) or column (forward mode).  The
+function is recorded once, and many seeds go through the graph together, as one array with a mapped
+axis: see `autograd.batch`.
+"""
+
+import math
+
+import numpy as np
+
+from .batch import Batch
+from .diagonal import Diagonal
+from .graph import history, levels
+from .primitive import Wrapper
+from .transforms import Recorded, _tuples, directions_for, grad, jvp, named
+from .tree import flatten
+
+CACHED = 40_000  # elements of an array that stays in a core's cache
+FEWEST = 16  # seeds at a time: fewer make thin products, and one walk over the graph each
+
+
+def jacobian(f, argnums=0, mode="reverse", chunk_size=None):
+    """The Jacobian of `f`: an array of shape ``result.shape + argument.shape``.
+
+    mode         "reverse": all rows in one sweep back over the graph, for few results;
+                 "forward": all columns in one sweep on from the arguments, for few arguments;
+                 "auto": whichever `autograd.plan` finds the cheapest
+    chunk_size   how many rows or columns at a time: memory grows with it; by default as many as
+                 leave the arrays in the cache, sixteen at least
+
+    For trees of arguments or results, the tree of the results' trees of the arguments' blocks.
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    if mode not in tuple(modes):
+        raise ValueError(f"jacobian: mode is {' or '.join(map(repr, sorted(modes)))}, not {mode!r}")
+    _check_chunk(chunk_size)
+
+    def wrapped(*args, **kwargs):
+        return modes[mode](f, argnums, args, kwargs, chunk_size)
+
+    return named(wrapped, f)
+
+
+def hessian(f, argnums=0, mode="forward", chunk_size=None):
+    """The matrix of second derivatives of `f`, a function that returns one number.
+
+    mode, chunk_size   as for `jacobian`, of the gradient; forward over reverse is the cheapest
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums, mode, chunk_size)
+
+
+def hvp(f, primals, tangents):
+    """Hessian times vector, without the Hessian, forward over reverse: a tuple like `primals`.
+
+    f         returns one number
+    primals   tuple of its arguments; tangents: the vector, of the same structure and shapes
+
+    >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    (array([6., 0.]),)
+    """
+    _tuples("hvp", primals, tangents)
+    directions = directions_for("hvp", primals, tangents)
+    found = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
+    leaves, rebuild = flatten(found)
+    return rebuild([_block(h, 0.0, v) for h, v in zip(leaves, directions, strict=True)])
+
+
+def _reverse(f, argnums, args, kwargs, chunk_size):
+    run = Recorded(f, argnums, args, kwargs)
+    variables = [variable.node.value for variable in run.variables]
+    columns = swept(run.pull_leaves, run.values, variables, chunk_size or at_once(run))
+    blocks = []
+    for k, y in enumerate(run.values):
+        start, stop = block_range(run.values, k)
+        blocks.append(
+            run.rebuild(
+                [
+                    _block(column[start:stop], y, x)
+                    for column, x in zip(columns, variables, strict=True)
+                ]
+            )
+        )
+    return run.rebuild_result(blocks)
+
+
+def _forward(f, argnums, args, kwargs, chunk_size):
+    run = Recorded(f, argnums, args, kwargs)
+    variables = [variable.node.value for variable in run.variables]
+    rows = swept(run.push, variables, run.values, chunk_size or at_once(run))
+    blocks = []
+    for row, y in zip(rows, run.values, strict=True):
+        parts = []
+        for k, x in enumerate(variables):
+            start, stop = block_range(variables, k)
+            parts.append(_block(np.moveaxis(row[start:stop], 0, -1), y, x))
+        blocks.append(run.rebuild(parts))
+    return run.rebuild_result(blocks)
+
+
+def _block(entries, y, x):
+    """The derivatives of y by x in the shape of both; of a single number by a float, a float."""
+    block = np.reshape(entries, np.shape(y) + np.shape(x))
+    if type(x) is float and not np.ndim(block) and not isinstance(block, Wrapper):
+        return float(block)
+    return block
+
+
+def jacobian_blocks(run, values, variables, matrix):
+    """The Jacobian of all results by all arguments, in the structure of both."""
+    blocks = []
+    for k, y in enumerate(values):
+        start, stop = block_range(values, k)
+        rows = matrix[start:stop]
+        parts = []
+        for i, x in enumerate(variables):
+            first, last = block_range(variables, i)
+            block, dtype = rows[:, first:last], getattr(x, "dtype", np.dtype(float))
+            parts.append(_block(block if block.dtype == dtype else block.astype(dtype), y, x))
+        blocks.append(run.rebuild(parts))
+    return run.rebuild_result(blocks)
+
+
+modes = {"reverse": _reverse, "forward": _forward}  # the planner adds "auto"
+
+
+def swept(sweep, seeded, reached, chunk_size):
+    """The derivatives of every value `reached` by every element `seeded`, the elements first.
+
+    sweep   from a seed for each value of `seeded`, with a mapped axis, to what it gives for each
+            of `reached`
+    """
+    total = block_range(seeded, len(seeded) - 1)[1] if seeded else 0
+    rounds = -(-total // min(chunk_size or total, total)) if total else 1
+    parts = [[] for _ in reached]
+    for i in range(rounds):
+        start, stop = i * total // rounds, (i + 1) * total // rounds
+        blocks = units(seeded, start, stop)
+        level = next(levels)  # above that of the blocks
+        found = sweep([Batch(block, level) for block in blocks])
+        for part, c, x in zip(parts, found, reached, strict=True):
+            c = all_seeds(c, level, stop - start, x)
+            if rounds == 1 or type(c) is not np.ndarray:
+                part.append(c)
+                continue
+            if not part:  # put into their places at once, they are not kept twice
+                part.append(np.empty((total, *c.shape[1:]), c.dtype))
+            part[0][start:stop] = c
+    whole = [part[0] if len(part) == 1 else np.concatenate(part) for part in parts]
+    return [x.copy() if _shared(x, whole[:k]) else x for k, x in enumerate(whole)]
+
+
+def _shared(x, others):
+    """Whether an array cannot be written into, or others would change with it."""
+    return type(x) is np.ndarray and (
+        not x.flags.writeable
+        or any(type(o) is np.ndarray and np.may_share_memory(x, o) for o in others)
+    )
+
+
+def at_once(run):
+    """How many seeds to take at a time, where nobody says: so many that arrays stay in the cache.
+
+    With larger ones every element takes longer: a fresh array's memory is mapped page by page.
+    """
+    values = [node.value for node in history(*filter(None, run.nodes))]
+    arrays = [x for v in values for x in (v if isinstance(v, (tuple, list)) else [v])]
+    largest = max((math.prod(np.shape(x)) for x in arrays), default=1)
+    return max(FEWEST, CACHED // max(largest, 1))
+
+
+def units(values, start, stop):
+    """The same as `basis`; those of a single vector as a `Diagonal`."""
+    if len(values) == 1 and type(values[0]) is np.ndarray and values[0].ndim == 1:
+        (x,) = values
+        return [Diagonal(np.ones(stop - start, x.dtype), start, x.size, next(levels))]
+    return basis(values, start, stop)
+
+
+def basis(values, start, stop):
+    """The unit vectors number start ... stop - 1 of all elements together, a block a value."""
+    blocks = []
+    for k, value in enumerate(values):
+        first, last = block_range(values, k)
+        shape, dtype = np.shape(value), getattr(value, "dtype", float)
+        block = np.zeros((stop - start, last - first), dtype)
+        rows = np.arange(max(first, start), min(last, stop))
+        block[rows - start, rows - first] = 1
+        block = block.reshape(stop - start, *shape)
+        blocks.append(value.beside(block) if isinstance(value, Wrapper) else block)
+    return blocks
+
+
+def block_range(values, k):
+    """Where the elements of value k stand among those of all values."""
+    sizes = [math.prod(np.shape(value)) for value in values[: k + 1]]
+    return sum(sizes[:-1]), sum(sizes)
+
+
+def all_seeds(c, level, count, value):
+    """What came for all seeds, as an array; zeros where nothing depends on them."""
+    if type(c) is Batch and c.level == level:
+        return c.value.inside if type(c.value) is Diagonal else c.value
+    return np.zeros((count, *np.shape(value)), getattr(value, "dtype", float))
+
+
+def _check_chunk(chunk_size):
+    if chunk_size is None:
+        return
+    if not isinstance(chunk_size, (int, np.integer)) or chunk_size < 1:
+        raise ValueError(f"chunk_size is a positive whole number or None, not {chunk_size!r}")

@@ -1,0 +1,46 @@
+"""Every notebook runs from top to bottom, and is made as they all are."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+def each(notebooks=NOTEBOOKS):
+    return pytest.mark.parametrize("path", notebooks, ids=[path.stem for path in notebooks])
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+# The kernel is another process, whose libraries warn of what is no concern of ours.
+@pytest.mark.filterwarnings("ignore")
+@each()
+def test_it_runs(path):
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            assert output.output_type != "error"
+            # not even a warning: readers would stop there
+            assert output.get("name") != "stderr", output.text
+
+
+@each()
+def test_it_opens_with_a_question_and_ends_at_the_source(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert cells[0].cell_type == cells[-1].cell_type == "markdown"
+    title, _, rest = cells[0].source.partition("\n")
+    assert title.startswith("# ")
+    assert re.match(r"\s*\*\*[^*]+\?\*\*", rest), "the question comes first, in bold"
+    links = re.findall(r"\]\((\.\./[^)]+\.py)\)", cells[-1].source)
+    assert links
+    for link in links:
+        assert (path.parent / link).is_file(), link

@@ -20,6 +20,7 @@ from .costs import Counts
 from .counted import count_operations
 from .families import bilinear, composition, constant, elementwise, general, linear
 from .graph import no_grad
+from .mapping import vmap
 from .matrices import hessian, hvp, jacobian
 from .rules import *  # noqa: F403 - its __all__ lists our own functions
 from .rules.random import seed
@@ -32,7 +33,6 @@ from .transforms import (
     linearize,
     value_and_grad,
     vjp,
-    vmap,
 )
 
 # What stands around the core is imported when it is first asked for.

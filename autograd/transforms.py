@@ -1,4 +1,4 @@
-"""From a function to its derivatives: `grad`, `vjp`, `jvp`, `linearize`; to many examples: `vmap`.
+"""From a function to its derivatives: `grad`, `vjp`, `jvp`, `linearize`, ...
 
 Each transformation takes a fresh level, wraps the arguments it differentiates by as variables
 of that level and calls the function; so transformations nest, to any order.  Arguments and
@@ -12,12 +12,11 @@ import functools
 import numpy as np
 
 from . import reverse
-from .batch import Batch
 from .dual import Dual
 from .forward import push_forward
 from .graph import CONSTANT, levels
 from .payload import payload
-from .primitive import Wrapper, brief
+from .primitive import Wrapper
 from .reverse import describe
 from .tensor import Tensor, lifted, snapshot, variable
 from .tree import flatten, leaves_like, paths
@@ -142,119 +141,6 @@ def linearize(f, *primals):
         return run.rebuild_result(run.push(directions))
 
     return run.rebuild_result(run.values), push
-
-
-def vmap(f, in_axes=0, out_axes=0):
-    """`f`, written for one example, as a function of many: every operation runs on all at once.
-
-    in_axes    which axis of each argument counts the examples; None: the argument is the same for
-               all.  One for all arguments, or a tuple with one for each; in the place of an
-               argument that is a container may stand a container like it
-    out_axes   likewise, which axis of each result is to count them; None: only where all
-               examples have the same
-
-    Keyword arguments are the same for all.  Random operations draw for each example anew where
-    the array they are to be shaped ``like`` differs from example to example.  Raises ValueError
-    where axes are missing or of different lengths.
-
-    >>> vmap(lambda x, w: x @ w, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
-    array([3., 4.])
-    >>> vmap(grad(lambda w, x: np.sum((x * w) ** 2)), (None, 0))(1.0, np.array([1.0, 2.0]))
-    array([2., 8.])
-    """
-
-    def wrapped(*args, **kwargs):
-        axes = [in_axes] * len(args) if _is_axis(in_axes) else in_axes
-        if not isinstance(axes, (tuple, list)) or len(axes) != len(args):
-            raise ValueError(
-                f"vmap: in_axes={in_axes!r} for the {len(args)} positional arguments of "
-                f"{called(f)}: give one axis (or None) for all, or a tuple with one for each"
-            )
-        leaves, rebuild = flatten(args)
-        where = [f"argument {p[1:].replace(']', '', 1)}" for p in paths(args)]
-        axes = _spread(tuple(axes), args, "in_axes")
-        level = next(levels)
-        size, mapped = None, []
-        for leaf, axis, path in zip(leaves, axes, where, strict=True):
-            if axis is None:
-                mapped.append(leaf)
-                continue
-            axes_of = np.ndim(leaf)
-            if not isinstance(axis, (int, np.integer)) or not -axes_of <= axis < axes_of:
-                raise ValueError(
-                    f"vmap: {path} of {called(f)} has no axis {axis}: it is "
-                    f"{brief(leaf)}; name another in in_axes, or None for what is the same for all"
-                )
-            n = np.shape(leaf)[axis]
-            if size is None:
-                size, first = n, path
-            elif n != size:
-                raise ValueError(
-                    f"vmap: {path} of {called(f)} has {n} examples along axis {axis} (shape "
-                    f"{tuple(np.shape(leaf))}), but {first} has {size}"
-                )
-            leaf = snapshot(leaf) if isinstance(leaf, Wrapper) else leaf
-            mapped.append(Batch(np.moveaxis(leaf, axis, 0) if axis % axes_of else leaf, level))
-        if size is None:
-            raise ValueError(f"vmap: no argument of {called(f)} has an axis to map over")
-        result = f(*rebuild(mapped), **kwargs)
-        outputs, rebuild_result = flatten(result)
-        axes = _spread(out_axes, result, "out_axes")
-        return rebuild_result(
-            [_unmapped(y, axis, level, size, f) for y, axis in zip(outputs, axes, strict=True)]
-        )
-
-    return named(wrapped, f)
-
-
-def _is_axis(x):
-    return x is None or isinstance(x, (int, np.integer))
-
-
-def _spread(axes, tree, what):
-    """One axis for each leaf of `tree`, from a tree whose leaves may stand for whole subtrees."""
-    if _is_axis(axes):
-        return [axes] * len(flatten(tree)[0])
-    matches = type(axes) is type(tree) or {type(axes), type(tree)} == {tuple, list}
-    if isinstance(axes, dict) and matches:
-        matches = axes.keys() == tree.keys()
-        pairs = [(axes[key], tree[key]) for key in tree] if matches else []
-    elif isinstance(axes, (tuple, list)) and matches:
-        matches = len(axes) == len(tree)
-        pairs = list(zip(axes, tree, strict=False))
-    else:
-        matches = False
-    if not matches:
-        raise ValueError(
-            f"vmap: {what} has {axes!r} in the place of a {type(tree).__name__}: give an axis (or "
-            f"None) for all of it, or a container like it"
-        )
-    return [axis for pair in pairs for axis in _spread(*pair, what)]
-
-
-def _unmapped(y, axis, level, size, f):
-    """A result of f under `vmap` as an array with the mapped axis at `axis`."""
-    mapped = type(y) is Batch and y.level == level
-    if axis is None:
-        if mapped:
-            raise ValueError(
-                f"vmap: a result of {called(f)} differs from example to example, and out_axes has "
-                f"None for it; give it an axis"
-            )
-        return y
-    if mapped:
-        y = y.value
-    elif isinstance(y, (int, float)) or hasattr(y, "dtype"):
-        y = np.copy(np.broadcast_to(y, (size, *np.shape(y))))
-    else:
-        raise TypeError(f"vmap: {called(f)} returned a {type(y).__name__}, not arrays")
-    axes = np.ndim(y)
-    if not isinstance(axis, (int, np.integer)) or not -axes <= axis < axes:
-        raise ValueError(
-            f"vmap: out_axes has {axis!r} for a result of {called(f)} that has {axes} axes, the "
-            f"mapped one included"
-        )
-    return np.moveaxis(y, 0, axis) if axis % axes else y
 
 
 def gradients(y, xs, seed=None, record=False):

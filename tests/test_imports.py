@@ -57,8 +57,12 @@ CORE = {
         "autograd.batching", "autograd.duck", "autograd.graph", "autograd.primitive",
     ],
     "autograd.forward": ["autograd.graph", "autograd.watched"],
+    "autograd.mapping": [
+        "autograd.batch", "autograd.graph", "autograd.primitive", "autograd.tensor",
+        "autograd.transforms", "autograd.tree",
+    ],
     "autograd.transforms": [
-        "autograd.batch", "autograd.dual", "autograd.forward", "autograd.graph",
+        "autograd.dual", "autograd.forward", "autograd.graph",
         "autograd.payload", "autograd.primitive", "autograd.reverse", "autograd.tensor",
         "autograd.tree",
     ],

@@ -16,7 +16,8 @@ from .primitive import Wrapper
 from .transforms import Recorded, _tuples, directions_for, grad, jvp, named
 from .tree import flatten
 
-CACHED = 40_000  # elements of an array that stays in a core's cache
+CACHED = 2**16  # elements of an array that stays in a core's cache
+ROOM = 2**20  # elements: room for all arrays that a sweep over such has at a time
 FEWEST = 16  # seeds at a time: fewer make thin products, and one walk over the graph each
 
 
@@ -139,6 +140,8 @@ def swept(sweep, seeded, reached, chunk_size):
     """
     total = block_range(seeded, len(seeded) - 1)[1] if seeded else 0
     rounds = -(-total // min(chunk_size or total, total)) if total else 1
+    np.empty(ROOM)  # once this much was freed, glibc keeps as much for the arrays to come; fresh
+    # pages from the system for each of them would take longer than the arithmetic
     parts = [[] for _ in reached]
     for i in range(rounds):
         start, stop = i * total // rounds, (i + 1) * total // rounds
@@ -166,10 +169,7 @@ def _shared(x, others):
 
 
 def at_once(run):
-    """How many seeds to take at a time, where nobody says: so many that arrays stay in the cache.
-
-    With larger ones every element takes longer: a fresh array's memory is mapped page by page.
-    """
+    """How many seeds to take at a time by default: so many that arrays stay in the cache."""
     values = [node.value for node in history(*filter(None, run.nodes))]
     arrays = [x for v in values for x in (v if isinstance(v, (tuple, list)) else [v])]
     largest = max((math.prod(np.shape(x)) for x in arrays), default=1)

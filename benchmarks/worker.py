@@ -56,7 +56,7 @@ class Worker:
         from benchmarks.workload import LIBRARIES, OURS
         from benchmarks.workloads import WORKLOADS
 
-        if side == OURS:
+        if LIBRARIES[side] == LIBRARIES[OURS]:
             sys.path.insert(0, str(HERE.parent))
         self.side, self.library = side, LIBRARIES[side]
         self.workload = WORKLOADS[workload]

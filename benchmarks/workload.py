@@ -45,6 +45,10 @@ LIBRARIES = {
     "jax-jit": Library("jax"),
     "hips": Library("autograd", interpreter="HIPS_PYTHON"),  # its import name is ours
     "gemms": Library("numpy"),
+    "function": Library("numpy"),  # what is differentiated, alone
+    "gradient": Library("speelpenning"),  # ours too, beside a second derivative
+    # ways to a Jacobian, ours too, beside the one that the planner picks
+    **dict.fromkeys(("reverse", "forward", "mixed", "columns", "rows"), Library("speelpenning")),
 }
 
 

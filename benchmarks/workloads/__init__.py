@@ -1,7 +1,7 @@
 """The workloads, in the order of the table. To add one, define a Workload and list it here."""
 
 from benchmarks.workload import Workload
-from benchmarks.workloads import arrays, networks, scalars
+from benchmarks.workloads import arrays, modes, networks, plans, scalars
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -14,5 +14,13 @@ WORKLOADS: dict[str, Workload] = {
         networks.LARGE_ADAM,
         arrays.PRODUCT_BY_INDEX,
         networks.MEMORY,
+        modes.JACOBIAN_REVERSE,
+        modes.JACOBIAN_FORWARD,
+        modes.HESSIAN,
+        modes.PER_EXAMPLE,
+        modes.HVP,
+        modes.JVP,
+        *plans.AUTO,
+        *plans.PICKS,
     )
 }

@@ -6,12 +6,9 @@ axis, while every operation runs on all examples at once, by its batching rule (
 
 import numpy as np
 
-from .batching import LoopWarning, Mapped, Same, loop
-from .duck import Duck
-from .graph import CONSTANT
-from .primitive import Wrapper, explained, mapped_over
-
-__all__ = ["Batch", "LoopWarning"]
+from .batching import Mapped, Same, loop
+from .duck import Duck, other
+from .primitive import explained, like_tuple, mapped_over
 
 
 class Batch(Duck):
@@ -53,8 +50,7 @@ class Batch(Duck):
             raise explained(error, primitive.name, args) from error
         if not primitive.outputs:
             return self._wrapped(found)
-        parts = map(self._wrapped, found)
-        return type(found)(*parts) if hasattr(found, "_fields") else type(found)(parts)
+        return like_tuple(found, map(self._wrapped, found))
 
     def bind_constant(self, constant, args, options):
         """The same for an operation without a derivative."""
@@ -72,7 +68,7 @@ class Batch(Duck):
 
     def _peel(self, args):
         mapped = [type(a) is Batch and a.level == self.level for a in args]
-        values = [a.value if m else _same(a) for a, m in zip(args, mapped, strict=True)]
+        values = [a.value if m else other(a) for a, m in zip(args, mapped, strict=True)]
         return values, mapped
 
     def _marked(self, x):
@@ -110,10 +106,3 @@ class Batch(Duck):
 
     def __repr__(self):
         return f"Batch({len(self.value)} examples of shape {self.shape}: {self.value!r})"
-
-
-def _same(x):
-    """An argument that is the same for all examples, as batching rules take it."""
-    if isinstance(x, Wrapper) and x.level == CONSTANT:
-        return x.inside
-    return np.asarray(x) if type(x) in (list, tuple) else x

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .primitive import kind_of
 from .transforms import grad
 from .tree import flatten, paths
 
@@ -26,7 +27,7 @@ def check_gradients(f, *args, order=2, step=2e-3, tolerance=1e-6):
     """
     leaves, rebuild = flatten(args)
     where = paths(args, "args")
-    floating = [i for i, leaf in enumerate(leaves) if _is_float(leaf)]
+    floating = [i for i, leaf in enumerate(leaves) if kind_of(leaf) == "f"]
     if not floating:
         raise TypeError("check_gradients: no floating-point argument to differentiate by")
     point = [_double(leaves[i]) for i in floating]
@@ -86,10 +87,6 @@ def _compare(f, point, slopes, names, what, step, tolerance):
                     f"{what} by {place}: {float(ours):.10g} by the rules, {float(numeric):.10g} "
                     f"by finite differences (step {h:.2g}); a wrong rule, or a kink nearby"
                 )
-
-
-def _is_float(leaf):
-    return isinstance(leaf, float) or getattr(getattr(leaf, "dtype", None), "kind", "") == "f"
 
 
 def _double(leaf):

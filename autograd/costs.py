@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from .primitive import plain
+from .primitive import is_whole, plain
 
 _NUMBERS = ("additions", "multiplications", "divisions", "comparisons", "gemm")
 
@@ -271,8 +271,7 @@ def _convolve(y, a, v, mode="full"):
 
 
 def _power(y, a, b):
-    whole = getattr(getattr(a, "dtype", None), "kind", "i" if type(a) is int else "f") in "iub"
-    if type(b) in (int, float) and b in (2, 3) and not whole:  # is executed as products
+    if type(b) in (int, float) and b in (2, 3) and not is_whole(a):  # is executed as products
         return Counts(multiplications=int(b - 1) * size(y))
     return Counts(calls={"power": size(y)})
 

@@ -11,12 +11,10 @@ import numpy as np
 from .costs import Counts, cost_of
 from .duck import Duck
 from .graph import levels
-from .primitive import explained, mapped_over
-from .tensor import like_tuple, stop_gradient
+from .primitive import explained, kind_of, like_tuple, mapped_over
+from .tensor import stop_gradient
 from .transforms import primal
 from .tree import flatten
-
-__all__ = ["Counted", "Counts", "count_operations"]
 
 
 def count_operations(f, *args, **kwargs):
@@ -42,7 +40,7 @@ def count_operations(f, *args, **kwargs):
     level, tally = next(levels), Tally()
 
     def wrapped(leaf):
-        if _kind(leaf) != "f":
+        if kind_of(leaf) != "f":
             return leaf
         return Counted(primal(stop_gradient(leaf)), tally, level)  # nobody asks for a derivative
 
@@ -94,9 +92,9 @@ class Counted(Duck):
             # its forward is a program like any other; all it is given counts
             y = primitive.forward(*map(self._counting, args), **options)
         else:
-            args = [self._peeled(arg) for arg in args]
+            args = [self.peeled(arg) for arg in args]
             held = {
-                name: mapped_over(self._peeled, options[name])
+                name: mapped_over(self.peeled, options[name])
                 for name in primitive.holds
                 if name in options
             }
@@ -116,17 +114,14 @@ class Counted(Duck):
         cost = cost_of(constant)
         if cost is None:
             return constant.forward(*args, **options)
-        args, options = mapped_over(self._peeled, [list(args), options])
+        args, options = mapped_over(self.peeled, [list(args), options])
         y = constant.apply(args, options)
         self.tally.add(cost(y, *args, **options))
         return self._counting(y)
 
-    def _peeled(self, x):
-        return x.value if type(x) is Counted and x.level == self.level else x
-
     def _counting(self, x):
         ours = type(x) is Counted and x.level == self.level
-        return Counted(x, self.tally, self.level) if not ours and _kind(x) in ("f", "b") else x
+        return Counted(x, self.tally, self.level) if not ours and kind_of(x) in ("f", "b") else x
 
     def __array__(self, dtype=None, copy=None):
         if self.dtype.kind != "b":  # a mask may index a plain array
@@ -142,8 +137,3 @@ class Counted(Duck):
 
     def __repr__(self):
         return f"Counted({self.value!r})"
-
-
-def _kind(x):
-    """The letter NumPy has for the type of the elements of `x`; none if it is no array."""
-    return "f" if type(x) is float else getattr(getattr(x, "dtype", None), "kind", "")

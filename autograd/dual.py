@@ -4,11 +4,9 @@
 its value and, by the operation's push, how the value moves.
 """
 
-import numpy as np
-
 from . import graph
-from .duck import Duck
-from .primitive import Wrapper, explained
+from .duck import Duck, other
+from .primitive import explained, like_tuple
 from .tensor import snapshot
 
 
@@ -41,11 +39,7 @@ class Dual(Duck):
         for arg in args:
             moves = type(arg) is Dual and arg.level == level
             tangents.append(arg.tangent if moves else None)
-            if type(arg) in (list, tuple):
-                arg = np.asarray(arg)
-            elif isinstance(arg, Wrapper) and arg.level == graph.CONSTANT:
-                arg = arg.inside
-            values.append(arg.value if moves else arg)
+            values.append(arg.value if moves else other(arg))
         try:
             y = primitive.apply(values, options)
             kind = getattr(getattr(y, "dtype", None), "kind", "f")
@@ -63,8 +57,7 @@ class Dual(Duck):
             return y
         if not primitive.outputs:
             return Dual(y, t, level)
-        parts = [Dual(v, u, level) for v, u in zip(y, t, strict=True)]
-        return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
+        return like_tuple(y, [Dual(v, u, level) for v, u in zip(y, t, strict=True)])
 
     def bind_constant(self, constant, args, options):
         """An operation without a derivative: apply it to the values."""

@@ -7,6 +7,7 @@ options)`` and `bind_constant`, gives its ``level``, and the value ``inside``.
 
 import numpy as np
 
+from .graph import CONSTANT
 from .primitive import Wrapper, mapped_over, no_out, plain, registry
 from .rules.elementwise import cast
 from .rules.indexing import getitem, kept, setitem
@@ -98,14 +99,13 @@ class Duck(Wrapper):
         """The array or number inside, of all levels."""
         return plain(self.inside)
 
+    def peeled(self, x):
+        """What is inside of `x`, if that is of this kind and level; else `x`."""
+        return x.inside if type(x) is type(self) and x.level == self.level else x
+
     def without(self, constant, args, options):
         """`constant` of the arguments without this level: their values take its place."""
-        kind, level = type(self), self.level
-
-        def inside(x):
-            return x.inside if type(x) is kind and x.level == level else x
-
-        args, options = mapped_over(inside, [list(args), options])
+        args, options = mapped_over(self.peeled, [list(args), options])
         return constant.apply(args, options)
 
     def twin(self):
@@ -265,6 +265,13 @@ def _reflected(function):
 
 def _method(function):
     return lambda a, *args, **options: registry[function](a, *args, **options)
+
+
+def other(x):
+    """An argument that is not of a wrapper's own level, as the levels below take it."""
+    if isinstance(x, Wrapper) and x.level == CONSTANT:
+        return x.inside
+    return np.asarray(x) if type(x) in (list, tuple) else x
 
 
 def operand(x):

@@ -11,9 +11,10 @@ from .watched import Writes, check_unwritten
 def push_forward(outputs, tangents):
     """The tangents of the nodes `outputs`, given those of some nodes; None where one stands still.
 
+    outputs    None among them is one that depends on nothing, and stands still
     tangents   node -> tangent, of inputs or of any nodes of the graph
     """
-    nodes = history(*outputs)
+    nodes = history(*filter(None, outputs))
     last, needed = {}, set(outputs)  # node -> the inputs that no later node needs
     for node in nodes:
         last[node] = {x for x in node.inputs if isinstance(x, Node) and x not in needed}

@@ -6,6 +6,7 @@ axis: see `autograd.batch`.
 """
 
 import math
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -13,7 +14,16 @@ from .batch import Batch
 from .diagonal import Diagonal
 from .graph import history, levels
 from .primitive import Wrapper
-from .transforms import Recorded, _tuples, directions_for, grad, jvp, named
+from .transforms import (
+    Moved,
+    Recorded,
+    check_tuples,
+    directions_for,
+    grad,
+    jvp,
+    named,
+    variables_of,
+)
 from .tree import flatten
 
 CACHED = 2**16  # elements of an array that stays in a core's cache
@@ -67,7 +77,7 @@ def hvp(f, primals, tangents):
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([6., 0.]),)
     """
-    _tuples("hvp", primals, tangents)
+    check_tuples("hvp", primals, tangents)
     directions = directions_for("hvp", primals, tangents)
     found = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
     leaves, rebuild = flatten(found)
@@ -79,8 +89,7 @@ def _reverse(f, argnums, args, kwargs, chunk_size):
     variables = [variable.node.value for variable in run.variables]
     columns = swept(run.pull_leaves, run.values, variables, chunk_size or at_once(run))
     blocks = []
-    for k, y in enumerate(run.values):
-        start, stop = block_range(run.values, k)
+    for (start, stop), y in zip(block_ranges(run.values), run.values, strict=True):
         blocks.append(
             run.rebuild(
                 [
@@ -93,15 +102,24 @@ def _reverse(f, argnums, args, kwargs, chunk_size):
 
 
 def _forward(f, argnums, args, kwargs, chunk_size):
-    run = Recorded(f, argnums, args, kwargs)
-    variables = [variable.node.value for variable in run.variables]
-    rows = swept(run.push, variables, run.values, chunk_size or at_once(run))
-    blocks = []
+    variables, _, _ = variables_of(f, argnums, args, lambda i, value: value)
+    count = sum(map(np.size, variables))
+    if count <= (chunk_size or FEWEST):  # all at once while f runs: no graph is kept
+        level = next(levels)
+        seeds = [Batch(block, level) for block in basis(variables, 0, count)]
+        run = Moved(f, argnums, args, kwargs, seeds)
+        pairs = zip(run.tangents, run.values, strict=True)
+        rows = _apart([all_seeds(t, level, count, y) for t, y in pairs])
+    else:
+        run = Recorded(f, argnums, args, kwargs)
+        rows = swept(run.push, variables, run.values, chunk_size or at_once(run))
+    ranges, blocks = block_ranges(variables), []
     for row, y in zip(rows, run.values, strict=True):
-        parts = []
-        for k, x in enumerate(variables):
-            start, stop = block_range(variables, k)
-            parts.append(_block(np.moveaxis(row[start:stop], 0, -1), y, x))
+        row = np.moveaxis(row, 0, -1)
+        parts = [
+            _block(row[..., start:stop], y, x)
+            for (start, stop), x in zip(ranges, variables, strict=True)
+        ]
         blocks.append(run.rebuild(parts))
     return run.rebuild_result(blocks)
 
@@ -116,13 +134,11 @@ def _block(entries, y, x):
 
 def jacobian_blocks(run, values, variables, matrix):
     """The Jacobian of all results by all arguments, in the structure of both."""
-    blocks = []
-    for k, y in enumerate(values):
-        start, stop = block_range(values, k)
+    ranges, blocks = block_ranges(variables), []
+    for (start, stop), y in zip(block_ranges(values), values, strict=True):
         rows = matrix[start:stop]
         parts = []
-        for i, x in enumerate(variables):
-            first, last = block_range(variables, i)
+        for (first, last), x in zip(ranges, variables, strict=True):
             block, dtype = rows[:, first:last], getattr(x, "dtype", np.dtype(float))
             parts.append(_block(block if block.dtype == dtype else block.astype(dtype), y, x))
         blocks.append(run.rebuild(parts))
@@ -138,7 +154,7 @@ def swept(sweep, seeded, reached, chunk_size):
     sweep   from a seed for each value of `seeded`, with a mapped axis, to what it gives for each
             of `reached`
     """
-    total = block_range(seeded, len(seeded) - 1)[1] if seeded else 0
+    total = sum(math.prod(np.shape(value)) for value in seeded)
     rounds = -(-total // min(chunk_size or total, total)) if total else 1
     np.empty(ROOM)  # once this much was freed, glibc keeps as much for the arrays to come; fresh
     # pages from the system for each of them would take longer than the arithmetic
@@ -157,11 +173,15 @@ def swept(sweep, seeded, reached, chunk_size):
                 part.append(np.empty((total, *c.shape[1:]), c.dtype))
             part[0][start:stop] = c
     whole = [part[0] if len(part) == 1 else np.concatenate(part) for part in parts]
-    return [x.copy() if _shared(x, whole[:k]) else x for k, x in enumerate(whole)]
+    return _apart(whole)
+
+
+def _apart(arrays):
+    """`arrays` that can be written into, no two of them in the same memory."""
+    return [x.copy() if _shared(x, arrays[:k]) else x for k, x in enumerate(arrays)]
 
 
 def _shared(x, others):
-    """Whether an array cannot be written into, or others would change with it."""
     return type(x) is np.ndarray and (
         not x.flags.writeable
         or any(type(o) is np.ndarray and np.may_share_memory(x, o) for o in others)
@@ -187,8 +207,7 @@ def units(values, start, stop):
 def basis(values, start, stop):
     """The unit vectors number start ... stop - 1 of all elements together, a block a value."""
     blocks = []
-    for k, value in enumerate(values):
-        first, last = block_range(values, k)
+    for (first, last), value in zip(block_ranges(values), values, strict=True):
         shape, dtype = np.shape(value), getattr(value, "dtype", float)
         block = np.zeros((stop - start, last - first), dtype)
         rows = np.arange(max(first, start), min(last, stop))
@@ -198,10 +217,10 @@ def basis(values, start, stop):
     return blocks
 
 
-def block_range(values, k):
-    """Where the elements of value k stand among those of all values."""
-    sizes = [math.prod(np.shape(value)) for value in values[: k + 1]]
-    return sum(sizes[:-1]), sum(sizes)
+def block_ranges(values):
+    """``(start, stop)`` for each value: where its elements stand among those of all values."""
+    sizes = [math.prod(np.shape(value)) for value in values]
+    return list(pairwise(accumulate(sizes, initial=0)))
 
 
 def all_seeds(c, level, count, value):

@@ -25,7 +25,8 @@ import numpy as np
 
 from .colouring import coloured
 from .graph import Node
-from .sparsity import EVERYTHING, pattern_of
+from .show.numbers import plural, seconds
+from .sparsity import DENSE, known, pattern_of
 from .sweeps import Graph, elements, total
 from .transforms import Recorded, called
 
@@ -119,7 +120,7 @@ class Plan:
         rows, columns = self.pattern
         self.candidates += self._graph.compressed(rows, columns)
         share = len(rows) / max(m * n, 1)
-        return f"At most {_count(len(rows), 'element')} of it, {share:.2%}, can differ from zero."
+        return f"At most {plural(len(rows), 'element')} of it, {share:.2%}, can differ from zero."
 
     @cached_property
     def pattern(self):
@@ -128,7 +129,7 @@ class Plan:
         found = pattern_of(
             graph.nodes, graph.inputs, [*zip(graph.outputs, graph.values, strict=True)], graph.n
         )
-        return None if found is EVERYTHING else found
+        return None if found is DENSE else found
 
     def run(self, format="dense"):
         """The Jacobian, computed in the best way.
@@ -156,31 +157,20 @@ class Plan:
         """What `explain` prints."""
         m, n = self.shape
         lines = [
-            f"The Jacobian of {self.name}: {_count(m, 'result')} by {_count(n, 'argument')}, "
-            f"{_count(len(self._graph.nodes), 'operation')}. {self._note}"
+            f"The Jacobian of {self.name}: {plural(m, 'result')} by {plural(n, 'argument')}, "
+            f"{plural(len(self._graph.nodes), 'operation')}. {self._note}"
         ]
         for candidate in self.candidates:
-            took = f", measured {_duration(candidate.measure())}" if measure else ""
+            took = f", measured {seconds(candidate.measure())}" if measure else ""
             mark = "->" if candidate is self.best else "  "
             lines.append(
                 f"{mark} {candidate.name}: {candidate.why}; predicted "
-                f"{_duration(candidate.predicted)}{took}"
+                f"{seconds(candidate.predicted)}{took}"
             )
         return "\n".join(lines)
 
     def __repr__(self):
         return self.text()
-
-
-def _count(n, what):
-    return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def _duration(seconds):
-    for unit, size in (("s", 1), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
 
 
 # --- the ways through a graph ---------------------------------------------------------------------
@@ -217,7 +207,7 @@ class _Graph(Graph):
         """All tangents through everything."""
         return self.candidate(
             "forward",
-            f"{_count(self.n, 'tangent')}, one for each argument, pushed through all of it",
+            f"{plural(self.n, 'tangent')}, one for each argument, pushed through all of it",
             self.cost(self.pushing, self.n),
             lambda: self.push_all(self.inputs, self.arguments, self.outputs, self.values),
         )
@@ -226,7 +216,7 @@ class _Graph(Graph):
         """All cotangents through everything."""
         return self.candidate(
             "reverse",
-            f"{_count(self.m, 'cotangent')}, one for each result, pulled through all of it",
+            f"{plural(self.m, 'cotangent')}, one for each result, pulled through all of it",
             self.cost(self.pulling, self.m),
             lambda: self.pull_all(
                 self.outputs, self.values, self.inputs, self.arguments, self.nodes
@@ -248,10 +238,10 @@ class _Graph(Graph):
         best = int(np.argmin(costs))
         at, nodes, k = cuts[best]
         pushes = before.argmin(0)[best] == 1, after.argmin(0)[best] == 1
-        first = _count(self.n, "tangent") if pushes[0] else _count(k, "cotangent")
-        second = _count(k, "tangent") if pushes[1] else _count(self.m, "cotangent")
+        first = plural(self.n, "tangent") if pushes[0] else plural(k, "cotangent")
+        second = plural(k, "tangent") if pushes[1] else plural(self.m, "cotangent")
         why = (
-            f"cut where {_count(k, 'number')} {'carries' if k == 1 else 'carry'} everything: "
+            f"cut where {plural(k, 'number')} {'carries' if k == 1 else 'carry'} everything: "
             f"{first} before the cut, {second} after it, and a product of the two matrices"
         )
         sweep = partial(self.by_way_of, nodes, at, pushes)
@@ -287,9 +277,9 @@ class _Graph(Graph):
         ):
             colours, dense = coloured(lines, across, count, width)
             number = int(colours.max(initial=-1)) + 1
-            why = f"{count:,} {kind} in {_count(number, 'colour')}, one seed for each colour"
+            why = f"{count:,} {kind} in {plural(number, 'colour')}, one seed for each colour"
             if len(dense):
-                why += f", and {_count(len(dense), f'dense {other}')} apart"
+                why += f", and {plural(len(dense), f'dense {other}')} apart"
             cost = self.cost(along, number) + self.cost(aside, len(dense)) + KEY / 4 * len(rows)
             sweep = partial(self.decompressed, rows, columns, colours, dense, kind == "rows")
             yield self.candidate(f"compressed {kind}", why, cost, sweep)
@@ -309,15 +299,16 @@ def _costs(node):
     moving = sum(isinstance(source, Node) for source in node.inputs)
     size = elements(node.value)
     largest = max([size, *sizes])
-    if primitive.name in _PRODUCTS:
+    name = known(primitive)
+    if name in _PRODUCTS:
         # each letter of the subscripts is in two of the three arrays, or most are
         flops = 2 * math.sqrt(math.prod(sizes[:2]) * size)
         work = FLOP * flops * min(moving, 2) + ELEMENT * size
         return STEP + ELEMENT * largest, work, work
-    if primitive.name in _CUBIC:
+    if name in _CUBIC:
         work = FLOP * 8 * largest**1.5 + ELEMENT * largest
         return STEP, work, work
-    if primitive.name in _VIEWS:
+    if name in _VIEWS:
         return STEP, ELEMENT * size, ELEMENT * largest
     passes = 2 * moving if primitive.kind == "elementwise" else 2
     return STEP, ELEMENT * passes * largest, ELEMENT * passes * largest

@@ -40,24 +40,28 @@ class Wrapper:
 
     Every kind of wrapper has
 
-    level                                a number
-    inside                               the value one level down
-    bind(primitive, args, options)       the operation's result, this being the highest wrapper
+    level                                    a number
+    inside                                   the value one level down
+    shape, dtype                             of the array that it stands in for
+    bind(primitive, args, options)           the operation's result, this being the highest wrapper
     bind_constant(constant, args, options)   the same for an operation without a derivative
-    plain()                              the array or number inside, of all levels
-    map(f)                               one like it with f applied to what is inside
-    beside(x)                            the plain x as this meets it: counted, where this is
+    map(f)                                   one like it with f applied to what is inside
+    plain()                                  the array or number inside, of all levels
+    beside(x)                                the plain x as this meets it: counted, where this is
+    twin()                                   another handle on the same
+    detach()                                 the same value as a constant
+    carries_derivative                       whether this level differentiates
+    hides_axis                               whether what is inside has an axis more than this
     """
 
     __slots__ = ()
     carries_derivative = True  # or stands for plain values only, as Batch and Counted do
+    hides_axis = False  # or it does, as a Batch
 
     def beside(self, x):
         """The plain array or number `x` as a constant of the program that this takes part in."""
         inside = self.inside
         return inside.beside(x) if isinstance(inside, Wrapper) else x
-
-    hides_axis = False  # or its plain value has an axis more than itself, as that of a Batch
 
 
 def highest(values):
@@ -94,28 +98,50 @@ def mapped_over(f, x):
 
 
 def plain(x):
-    """`x` with every wrapper, also inside lists, tuples and dicts, replaced by its plain value."""
-    if isinstance(x, Wrapper):
-        return x.plain()
-    if type(x) in (list, tuple):
-        return type(x)(map(plain, x))
-    if type(x) is dict:
-        return {key: plain(value) for key, value in x.items()}
+    """`x` with every wrapper, also inside lists, tuples, dicts, replaced by its plain value."""
+    return mapped_over(lambda leaf: leaf.plain() if isinstance(leaf, Wrapper) else leaf, x)
+
+
+def undifferentiated(x):
+    """`x` without its outer levels that carry derivatives: what may differ between examples."""
+    while isinstance(x, Wrapper) and x.carries_derivative:
+        x = x.inside
     return x
+
+
+def differs(x):
+    """Whether `x`, or what is in it, differs from example to example: a `vmap` hides its axis."""
+    for leaf in leaves(x):
+        while isinstance(leaf, Wrapper):
+            if leaf.hides_axis:
+                return True
+            leaf = leaf.inside
+    return False
 
 
 def common(x, name):
     """`plain` of x where a result's shape depends on its values: not under `vmap`, TypeError."""
-    for leaf in leaves(x):
-        while isinstance(leaf, Wrapper):
-            if leaf.hides_axis:
-                raise TypeError(
-                    f"np.{name} inside vmap: the shape of what it returns depends on the values, "
-                    f"and they differ from example to example; use masks (np.where), or call it "
-                    f"outside of vmap"
-                )
-            leaf = leaf.inside
+    if differs(x):
+        raise TypeError(
+            f"np.{name} inside vmap: the shape of what it returns depends on the values, and they "
+            f"differ from example to example; use masks (np.where), or call it outside of vmap"
+        )
     return plain(x)
+
+
+def kind_of(x):
+    """The letter NumPy has for the type of the elements of `x`; none if it is no array."""
+    return "f" if type(x) is float else getattr(getattr(x, "dtype", None), "kind", "")
+
+
+def is_whole(x):
+    """Whether `x` is of integers: 2**2.0 is no integer, and 2 * 2 is one, which may overflow."""
+    return type(x) is int or kind_of(x) in ("i", "u", "b")
+
+
+def like_tuple(example, parts):
+    """`parts` in the type of `example`: a list, a tuple or a namedtuple."""
+    return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
 
 
 class Indexed:

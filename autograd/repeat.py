@@ -1,9 +1,9 @@
 """What an evaluation that is done again must find as the first one did: random draws, buffers.
 
-`autograd.checkpoint` evaluates functions again.  The first evaluation notes in a `Memo` the state
-of the generator before every draw, and the value every buffer had before it was assigned to; a
-later one gets the same draws from copies of the generators, finds the old buffers, and what it
-assigns to them is its own: generators and buffers move on once.
+`autograd.checkpoint` and the ledger evaluate functions again.  The first evaluation notes in a
+`Memo` the state of the generator before every draw, and the value every buffer had before it was
+assigned to; a later one gets the same draws from copies of the generators, finds the old buffers,
+and what it assigns to them is its own: generators and buffers move on once.
 """
 
 import threading
@@ -46,8 +46,8 @@ class Repetition:
         generator, state = next(self.draws, (None, None))
         if generator is None:
             raise RuntimeError(
-                "checkpoint: evaluated again, the function draws more random numbers than the "
-                "first time; change neither its mode (train, eval) nor what it depends on in "
+                "the function, evaluated again for its derivative, draws more random numbers than "
+                "the first time; change neither its mode (train, eval) nor what it depends on in "
                 "between"
             )
         if id(generator) not in self.copies:

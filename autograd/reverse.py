@@ -24,10 +24,19 @@ def backward(output, seed):
 
 def cotangents(pairs, leaves):
     """Cotangents of `leaves`, given ``(output, seed)`` pairs; zeros where nothing arrives."""
+    seeds = seeds_by_node(pairs)
+    return finish(leaves, pull_back(history(*seeds), seeds))
+
+
+def seeds_by_node(pairs):
+    """Output -> seed, of ``(output, seed)`` pairs: added up where an output comes again, left out
+    where either is None.
+    """
     seeds = {}
     for output, seed in pairs:
-        seeds[output] = seeds[output] + seed if output in seeds else seed
-    return finish(leaves, pull_back(history(*seeds), seeds))
+        if output is not None and seed is not None:
+            seeds[output] = seeds[output] + seed if output in seeds else seed
+    return seeds
 
 
 def gradients(output, seed, wanted, lift=None):
@@ -208,19 +217,24 @@ def finish(nodes, cotangents):
 def as_gradient(node, c):
     """A cotangent as a gradient: added up, in the node's dtype; zeros where there is none."""
     value = node.value
-    if type(c) is list:
-        c = gather_cotangents(c, value)
+    return as_derivative(gather_cotangents(c, value) if type(c) is list else c, value)
+
+
+def as_derivative(d, value):
+    """A tangent or cotangent in the type of the value it belongs to; zeros for None."""
     if type(value) is float:
-        return 0.0 if c is None else c if isinstance(c, Wrapper) else float(c)
-    if c is None:
-        return np.zeros_like(value)
-    if type(c) is float:
-        return c if isinstance(value, Wrapper) else np.asarray(c, value.dtype)
-    if c.dtype != value.dtype:
-        return c.astype(value.dtype)
-    if isinstance(c, np.generic) and isinstance(value, np.ndarray):
-        return np.asarray(c)
-    return c
+        return 0.0 if d is None else d if isinstance(d, Wrapper) else float(d)
+    if d is None:
+        return value.dtype.type(0) if isinstance(value, np.generic) else np.zeros_like(value)
+    if isinstance(value, Wrapper) and not isinstance(d, Wrapper):
+        d = value.beside(d)
+    if type(d) is float:
+        return d if isinstance(value, Wrapper) else np.asarray(d, value.dtype)
+    if d.dtype != value.dtype:
+        return d.astype(value.dtype)
+    if isinstance(d, np.generic) and isinstance(value, np.ndarray):
+        return np.asarray(d)
+    return d
 
 
 def seed_for(value, seed, what):

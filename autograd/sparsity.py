@@ -4,7 +4,7 @@ A *pattern* lists, for each element of an array, the numbers of the arguments th
 made of, in the compressed-row form: those of element i are ``columns[start[i]:start[i + 1]]``.
 It may list too many, never too few: what an operation without a rule here returns counts as made
 of all elements of its arguments.  A pattern with so many that nothing would be gained by knowing
-them is `EVERYTHING`.
+them is `DENSE`.
 
 It holds for the graph it was found in: indices, masks and other constants are those met there.
 """
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .graph import Node
-from .primitive import Wrapper, leaves, plain
+from .primitive import differs, plain
 from .rules.indexing import pick
-from .rules.numerics import convolution_start, correlation_start
+from .rules.numerics import convolution_start, correlation_start, part_of_full
 from .rules.products import paired_axes
 
-EVERYTHING = "everything"  # a pattern that is dense, or nearly so
+DENSE = "dense"  # a pattern that is dense, or nearly so
 
 
 class Pattern:
@@ -60,7 +60,7 @@ class Applied:
 
 
 def pattern_of(nodes, inputs, outputs, n):
-    """``(rows, columns)`` of the Jacobian's elements that may not be zero; or `EVERYTHING`.
+    """``(rows, columns)`` of the Jacobian's elements that may not be zero; or `DENSE`.
 
     nodes            of the graph, oldest first; inputs: the arguments' nodes, of n elements in
                      all; outputs: ``(node, value)`` of each result, the node being None for one
@@ -76,8 +76,8 @@ def pattern_of(nodes, inputs, outputs, n):
     rows, columns, first = [np.zeros(0, int)], [np.zeros(0, int)], 0
     for node, value in outputs:
         pattern = found.get(node)
-        if pattern is EVERYTHING:
-            return EVERYTHING
+        if pattern is DENSE:
+            return DENSE
         if pattern is not None:
             rows.append(first + np.repeat(np.arange(len(pattern)), np.diff(pattern.start)))
             columns.append(pattern.columns)
@@ -91,8 +91,8 @@ def _of_node(node, found, n):
     patterns = [found.get(s) if isinstance(s, Node) else None for s in node.inputs]
     if primitive is pick:
         return patterns[0][options["index"]]
-    if EVERYTHING in patterns:
-        return [EVERYTHING] * len(node.value) if primitive.outputs else EVERYTHING
+    if DENSE in patterns:
+        return [DENSE] * len(node.value) if primitive.outputs else DENSE
     values = [s.value if isinstance(s, Node) else s for s in node.inputs]
     rule = _rule_for(primitive, options)
     results = node.value if primitive.outputs else [node.value]
@@ -104,14 +104,14 @@ def _of_node(node, found, n):
 
 
 def _rule_for(primitive, options):
-    if any(isinstance(x, Wrapper) and x.hides_axis for x in leaves(options)):
+    if differs(options):
         return _all_of_all  # an index that differs from example to example
     if primitive.kind == "elementwise":
         return _elementwise
-    return _RULES.get(_known(primitive), _all_of_all)
+    return _RULES.get(known(primitive), _all_of_all)
 
 
-def _known(primitive):
+def known(primitive):
     """The name of an operation, if it is NumPy's or the library's: one registered by a user may
     bear the name of another.
     """
@@ -126,8 +126,8 @@ def _united(pairs, patterns, size, n):
     """The pattern made of a rule's pairs, of `size` elements."""
     limit = max(size * n // 8, 16 * n)
     pairs = [(patterns[i] if isinstance(i, int) else i, t, s) for i, t, s in pairs]
-    if any(pattern is EVERYTHING for pattern, _, _ in pairs):
-        return EVERYTHING
+    if any(pattern is DENSE for pattern, _, _ in pairs):
+        return DENSE
     if pairs and all(p is pairs[0][0] and t is None and s is None for p, t, s in pairs):
         return pairs[0][0]
     if len(pairs) == 1 and pairs[0][1] is None:
@@ -135,15 +135,15 @@ def _united(pairs, patterns, size, n):
     keys = [np.zeros(0, int)]
     for pattern, targets, sources in pairs:
         gathered = _gathered(pattern, sources, max(4 * limit, len(pattern.columns)))
-        if gathered is EVERYTHING:
-            return EVERYTHING
+        if gathered is DENSE:
+            return DENSE
         counts = np.diff(gathered.start)
         targets = np.arange(len(counts)) if targets is None else targets
         keys.append(np.repeat(targets * n, counts) + gathered.columns)
     keys = np.sort(np.concatenate(keys), kind="stable")  # merges what is in order already
     keys = keys[np.diff(keys, prepend=-1) > 0]
     if len(keys) > limit:
-        return EVERYTHING
+        return DENSE
     rows, columns = np.divmod(keys, max(n, 1))
     return Pattern(_starts(np.bincount(rows, minlength=size)), columns)
 
@@ -158,7 +158,7 @@ def _gathered(pattern, elements, limit):
     counts = np.where(elements < 0, 0, pattern.start[elements + 1] - first)
     start = _starts(counts)
     if start[-1] > limit:
-        return EVERYTHING
+        return DENSE
     return Pattern(
         start, pattern.columns[np.arange(start[-1]) + np.repeat(first - start[:-1], counts)]
     )
@@ -193,7 +193,7 @@ def _elementwise(op):
 
 def _not_masked(op, i):
     """Where argument i counts, if a constant factor or condition says."""
-    name = _known(op.primitive)
+    name = known(op.primitive)
     if name == "multiply" and op.constant(1 - i) is not None:
         return op.constant(1 - i) != 0
     if name == "where" and i and op.constant(0) is not None:
@@ -425,8 +425,8 @@ def _convolved(op):
         targets, same, default = i + j, convolution_start(a, b), "full"
     else:
         targets, same, default = i + b - 1 - j, correlation_start(a, b), "valid"
-    cut = {"full": 0, "same": same, "valid": min(a, b) - 1}
-    targets = targets - cut[op.options.get("mode", default)]
+    start, _ = part_of_full(a, b, op.options.get("mode", default), same)
+    targets = targets - start
     inside = (targets >= 0) & (targets < np.size(op.y))
     for k, sources in enumerate((i, j)):
         if op.patterns[k] is not None:

@@ -13,7 +13,7 @@ from . import reverse
 from .batch import Batch
 from .forward import push_forward
 from .graph import history, levels
-from .matrices import all_seeds, at_once, block_range, jacobian_blocks, swept
+from .matrices import all_seeds, at_once, block_ranges, jacobian_blocks, swept
 from .primitive import Wrapper
 from .rules.indexing import scatter
 
@@ -48,17 +48,11 @@ class Graph:
 
     def push(self, sources, seeds, targets):
         """The tangents of `targets` for those of `sources`; None where nothing arrives."""
-        moves = dict(zip(sources, seeds, strict=True))
-        reached = [node for node in targets if node]
-        found = dict(zip(reached, push_forward(reached, moves), strict=True))
-        return [found.get(node) for node in targets]
+        return push_forward(targets, dict(zip(sources, seeds, strict=True)))
 
     def pull(self, targets, seeds, sources, nodes):
         """The cotangents of `sources` for those of `targets`; None where nothing arrives."""
-        sums = {}
-        for node, seed in zip(targets, seeds, strict=True):
-            if node is not None:
-                sums[node] = sums[node] + seed if node in sums else seed
+        sums = reverse.seeds_by_node(zip(targets, seeds, strict=True))
         found = reverse.pull_back(nodes[::-1], sums)
         return [
             reverse.as_gradient(node, found[node]) if node in found else None for node in sources
@@ -109,8 +103,8 @@ class Graph:
         for start in range(0, len(seeds), self.chunk):
             some, level = seeds[start : start + self.chunk], next(levels)
             batches = []
-            for k, x in enumerate(seeded):
-                block = some[:, slice(*block_range(seeded, k))].astype(getattr(x, "dtype", float))
+            for (first, last), x in zip(block_ranges(seeded), seeded, strict=True):
+                block = some[:, first:last].astype(getattr(x, "dtype", float))
                 block = block.reshape(len(some), *np.shape(x))
                 batches.append(Batch(x.beside(block) if isinstance(x, Wrapper) else block, level))
             if by_rows:

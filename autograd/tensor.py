@@ -12,7 +12,7 @@ from . import graph, reverse
 from .duck import Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .payload import base_array, payload
-from .primitive import Primitive, Wrapper, explained, plain, registry
+from .primitive import Primitive, Wrapper, explained, like_tuple, plain, registry
 from .reverse import describe
 from .rules.indexing import kept, pick, setitem
 from .watched import Writes, watched
@@ -367,11 +367,6 @@ def _constants(value, several):
     if several:
         return like_tuple(value, [_constants(v, False) for v in value])
     return value if isinstance(value, Wrapper) else handle(Leaf(value), CONSTANT)
-
-
-def like_tuple(example, parts):
-    """`parts` in the type of `example`: a list, a tuple or a namedtuple."""
-    return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
 
 
 def _same_memory(a, b):

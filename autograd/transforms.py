@@ -46,7 +46,7 @@ def value_and_grad(f, argnums=0):
                 f"{np.shape(value)}: reduce it (np.sum, np.mean), or use jacobian, vjp or "
                 f"elementwise_grad"
             )
-        return value, run.pull([_ones(value)])
+        return value, run.pull([ones(value)])
 
     return wrapped
 
@@ -74,7 +74,7 @@ def elementwise_grad(f, argnums=0):
 
     def wrapped(*args, **kwargs):
         run = Recorded(f, argnums, args, kwargs)
-        return run.pull([_ones(value) for value in run.values])
+        return run.pull([ones(value) for value in run.values])
 
     return named(wrapped, f)
 
@@ -118,7 +118,7 @@ def jvp(f, primals, tangents):
     >>> jvp(lambda a, b: a * b, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    _tuples("jvp", primals, tangents)
+    check_tuples("jvp", primals, tangents)
     directions = directions_for("jvp", primals, tangents)
     run = Moved(f, tuple(range(len(primals))), primals, {}, directions)
     return run.rebuild_result(run.values), run.rebuild_result(run.tangents)
@@ -242,25 +242,12 @@ def handed_out(tangents, values, directions):
     """The `tangents` of `values`, no two of them, and none of the rest, in the same memory."""
     found, taken = [], {id(x) for x in (*values, *directions)}
     for t, value in zip(tangents, values, strict=True):
-        t = as_tangent(t, value)
+        t = reverse.as_derivative(t, value)
         if isinstance(t, np.ndarray) and (t.base is not None or id(t) in taken):
             t = t.copy()
         taken.add(id(t))
         found.append(t)
     return found
-
-
-def as_tangent(t, value):
-    """A tangent of `value` in its type; zeros for None."""
-    if type(value) is float:
-        return 0.0 if t is None else t if isinstance(t, Wrapper) else float(t)
-    if t is None:
-        return value.dtype.type(0) if isinstance(value, np.generic) else np.zeros_like(value)
-    if isinstance(value, Wrapper) and not isinstance(t, Wrapper):
-        t = value.beside(t)
-    if type(t) is float:
-        return t if isinstance(value, Wrapper) else np.asarray(t, value.dtype)
-    return t if t.dtype == value.dtype else t.astype(value.dtype)
 
 
 def directions_for(what, primals, tangents):
@@ -278,7 +265,7 @@ def directions_for(what, primals, tangents):
                 f"{what}: the tangent at {path} has shape {np.shape(t)}, its primal "
                 f"{np.shape(value)}"
             )
-        directions.append(as_tangent(t, value))
+        directions.append(reverse.as_derivative(t, value))
     return directions
 
 
@@ -289,7 +276,8 @@ def _checked(leaf, where):
         raise TypeError(f"{where}: {error}") from None
 
 
-def _tuples(what, primals, tangents):
+def check_tuples(what, primals, tangents):
+    """TypeError unless both are given as tuples."""
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError(
             f"{what}: primals and tangents are tuples, one for each argument: {what}(f, (x,), (v,))"
@@ -328,13 +316,11 @@ class Recorded:
             for variable, t in zip(self.variables, tangents, strict=True)
             if t is not None
         }
-        reached = [node for node in self.nodes if node]
-        found = dict(zip(reached, push_forward(reached, moves), strict=True))
-        return handed_out([found.get(node) for node in self.nodes], self.values, tangents)
+        return handed_out(push_forward(self.nodes, moves), self.values, tangents)
 
     def pull_leaves(self, seeds):
         """Cotangents of the variables; a seed of None stands for zeros."""
-        pairs = [(n, s) for n, s in zip(self.nodes, seeds, strict=True) if n and s is not None]
+        pairs = zip(self.nodes, seeds, strict=True)
         found = reverse.cotangents(pairs, [variable.node for variable in self.variables])
         return [snapshot(g) for g in found]
 
@@ -367,7 +353,8 @@ def primal(leaf):
     return snapshot(leaf) if isinstance(leaf, Wrapper) else payload(leaf)
 
 
-def _ones(value):
+def ones(value):
+    """Ones in the shape and type of `value`."""
     return 1.0 if type(value) is float else np.ones_like(value)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd import elementwise, general, softmax, softplus
 from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
-from autograd.primitive import Wrapper, plain, registry
+from autograd.primitive import Wrapper, plain, registry, undifferentiated
 from autograd.rules.random import bernoulli
 
 
@@ -229,8 +229,7 @@ def cross_entropy(logits, labels, reduction="mean"):
     Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
     range.
     """
-    while isinstance(labels, Wrapper) and labels.carries_derivative:
-        labels = labels.inside
+    labels = undifferentiated(labels)
     if not isinstance(labels, Wrapper):
         labels = np.array(labels)  # a copy: a loader may refill its array before backward()
     logits = logits if hasattr(logits, "shape") else np.asarray(logits)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd import Tensor, repeat, stop_gradient
-from autograd.primitive import Wrapper, plain
+from autograd.primitive import Wrapper, differs, plain
 
 
 def Parameter(data, name=None):
@@ -329,7 +329,7 @@ def buffer_value(name, value):
     value = stop_gradient(value)
     if isinstance(value, Tensor):
         value = value.data
-    if isinstance(value, Wrapper) and value.shape != np.shape(value.plain()):  # a Batch
+    if differs(value):
         raise TypeError(
             f"buffer {name!r}: one value for all examples is wanted, not one each; "
             f"switch the module to eval() inside vmap"

@@ -1,5 +1,6 @@
 """Forward mode: tangents through nested transformations, whole matrices, misuse, memory."""
 
+import sys
 import tracemalloc
 from collections import namedtuple
 
@@ -895,3 +896,23 @@ def test_tensors_as_primals_and_tangents():
     s = Tensor(2.0)
     assert jvp(square, (s,), (1.0,))[1].item() == 4.0
     assert jvp(square, (Tensor(2.0).detach(),), (1.0,)) == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_a_jacobian_of_many_numbers_takes_work_in_proportion_to_its_blocks(mode):
+    def calls(n):
+        found = 0
+
+        def count(frame, event, arg):
+            nonlocal found
+            found += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            jacobian(lambda xs: [x * x for x in xs], mode=mode)([1.0] * n)
+        finally:
+            sys.setprofile(before)
+        return found
+
+    assert calls(80) < 5 * calls(40)  # 4 for the square of n, 8 for its cube

@@ -37,7 +37,7 @@ CORE = {
         "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
     ],
     "autograd.duck": [
-        "autograd.batching", "autograd.families", "autograd.primitive",
+        "autograd.batching", "autograd.families", "autograd.graph", "autograd.primitive",
         "autograd.rules.elementwise", "autograd.rules.indexing",
     ],
     "autograd.payload": ["autograd.primitive"],
@@ -53,9 +53,7 @@ CORE = {
     "autograd.dual": [
         "autograd.duck", "autograd.graph", "autograd.primitive", "autograd.tensor",
     ],
-    "autograd.batch": [
-        "autograd.batching", "autograd.duck", "autograd.graph", "autograd.primitive",
-    ],
+    "autograd.batch": ["autograd.batching", "autograd.duck", "autograd.primitive"],
     "autograd.forward": ["autograd.graph", "autograd.watched"],
     "autograd.mapping": [
         "autograd.batch", "autograd.graph", "autograd.primitive", "autograd.tensor",
@@ -79,7 +77,7 @@ CORE = {
         "autograd.costs", "autograd.duck", "autograd.graph", "autograd.primitive",
         "autograd.tensor", "autograd.transforms", "autograd.tree",
     ],
-    "autograd.check": ["autograd.transforms", "autograd.tree"],
+    "autograd.check": ["autograd.primitive", "autograd.transforms", "autograd.tree"],
 }  # fmt: skip
 # What uses the core, and is used by nothing in it.
 AROUND = (
@@ -90,6 +88,7 @@ AROUND = (
     "sparsity",
     "colouring",
     "ledger",
+    "measuring",
     "audit",
     "support",
 )

@@ -754,3 +754,9 @@ def test_misuse_is_named(case):
         call()
     assert X.grad is None
     equal(X.data, A)
+
+
+def test_a_gradient_of_nothing_is_of_the_argument_s_type():
+    found = grad(lambda x, y: y * 1.0, argnums=(0, 1))(np.float32(2.0), np.float64(3.0))
+    assert [type(g) for g in found] == [np.float32, np.float64]
+    assert found == (0, 1)

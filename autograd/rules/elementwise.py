@@ -18,7 +18,7 @@ import numpy as np
 from ..batching import Same, allocating, broadcasting, inquiring
 from ..costs import called, each, moved, written
 from ..families import Constant, composition, constant, elementwise, general, linear
-from ..primitive import Wrapper, registry
+from ..primitive import Wrapper, is_whole, registry
 from .indexing import setitem
 
 LN2, LN10 = math.log(2), math.log(10)  # Python floats: a np.float64 would turn float32 to float64
@@ -103,17 +103,12 @@ _exponent = Constant(lambda x: np.frexp(x)[1], arity=1, batch=broadcasting, cost
 def power(a, b):
     """``a**b``; the small powers are products, a hundred times as fast as NumPy's pow."""
     if (type(b) is int or type(b) is float) and (b == 2 or b == 3):
-        if type(a) is float or not _whole(a):
+        if type(a) is float or not is_whole(a):
             return a * a if b == 2 else a * a * a
     value = a**b
     if type(value) is complex:  # Python numbers: NumPy's answer is nan
         raise ArithmeticError("a negative number to a power that is not an integer")
     return value
-
-
-def _whole(a):
-    """Whether `a` is of integers: 2**2.0 is no integer, and 2 * 2 is one, which may overflow."""
-    return type(a) is int or getattr(getattr(a, "dtype", None), "kind", "f") in "iub"
 
 
 def _power_by_base(a, b):

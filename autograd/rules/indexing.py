@@ -7,7 +7,7 @@ import numpy as np
 from ..batching import Mapped, everywhere, lifted, ndim
 from ..costs import Counts, free, moved, size, working
 from ..families import linear
-from ..primitive import Indexed, Wrapper, leaves
+from ..primitive import Indexed, kind_of, leaves, undifferentiated
 
 
 def _getitem(x, index):
@@ -25,8 +25,7 @@ def kept(index):
     """An index as a node keeps it: its arrays copied, for their owner may write into them."""
     if isinstance(index, (tuple, list)):
         return type(index)(map(kept, index))
-    while isinstance(index, Wrapper) and index.carries_derivative:
-        index = index.inside
+    index = undifferentiated(index)
     return index.copy() if isinstance(index, np.ndarray) else index
 
 
@@ -83,7 +82,7 @@ def _parts(index):
     for part in index if type(index) is tuple else (index,):
         if isinstance(part, list):
             part = np.asarray(part) if part else np.zeros(0, int)
-        kind = getattr(getattr(_value(part), "dtype", None), "kind", "")
+        kind = kind_of(_value(part))
         if kind == "b" and type(part) is Mapped:
             raise TypeError(
                 "a mask that differs from example to example, as an index, would give examples "

@@ -17,6 +17,7 @@ from autograd import (
     hessian,
     hvp,
     jacobian,
+    jvp,
     stop_gradient,
     value_and_grad,
     vjp,
@@ -660,7 +661,14 @@ MISUSES = {
         TypeError, r"returned a tuple.*vjp or jacobian", lambda: grad(lambda x: (x, x))(2.0)
     ),
     "grad of nothing": (
-        TypeError, r"returned a NoneType", lambda: grad(lambda x: None)(2.0)
+        TypeError, r"<lambda> returned None; return a", lambda: grad(lambda x: None)(2.0)
+    ),
+    "jacobian of nothing": (
+        TypeError, r"<lambda> returned None; return a", lambda: jacobian(lambda x: None)(2.0)
+    ),
+    "jvp of nothing": (
+        TypeError, r"<lambda> returned None; return a",
+        lambda: jvp(lambda x: None, (2.0,), (1.0,)),
     ),
     "a result that is no number": (
         TypeError, r"<lambda>.*a str", lambda: grad(lambda x: "a")(2.0)

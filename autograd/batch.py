@@ -100,6 +100,14 @@ class Batch(Duck):
         """Raises TypeError: it is no single number."""
         raise self._differs("the .item()")
 
+    def __format__(self, spec):
+        if spec:
+            raise TypeError(
+                f"the format {spec!r} of a value inside vmap: it is an array of all examples'; "
+                f"print it without a format"
+            )
+        return str(self)
+
     def tolist(self):
         """Raises TypeError: it is no single list."""
         raise self._differs("the .tolist()")

@@ -6,7 +6,7 @@ from .batch import Batch
 from .graph import levels
 from .primitive import brief
 from .tensor import snapshot
-from .transforms import called, named
+from .transforms import called, named, result_of
 from .tree import flatten, paths
 
 
@@ -20,8 +20,9 @@ def vmap(f, in_axes=0, out_axes=0):
                examples have the same
 
     Keyword arguments are the same for all.  Random operations draw for each example anew where
-    the array they are to be shaped ``like`` differs from example to example.  Raises ValueError
-    where axes are missing or of different lengths.
+    the array they are to be shaped ``like`` differs from example to example; what NumPy's own
+    generators draw inside f is drawn once, the same for all.  Raises ValueError where axes are
+    missing or of different lengths.
 
     >>> from autograd import grad
     >>> vmap(lambda x, w: x @ w, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
@@ -34,8 +35,9 @@ def vmap(f, in_axes=0, out_axes=0):
         axes = [in_axes] * len(args) if _is_axis(in_axes) else in_axes
         if not isinstance(axes, (tuple, list)) or len(axes) != len(args):
             raise ValueError(
-                f"vmap: in_axes={in_axes!r} for the {len(args)} positional arguments of "
-                f"{called(f)}: give one axis (or None) for all, or a tuple with one for each"
+                f"vmap: in_axes={in_axes!r} for {len(args)} positional argument"
+                f"{'s' * (len(args) != 1)} of {called(f)}: give one axis (or None) for all, or a "
+                f"tuple with one for each; the arguments go to the function made, vmap(f)(x)"
             )
         leaves, rebuild = flatten(args)
         axes = _spread(tuple(axes), args, "in_axes")
@@ -45,7 +47,7 @@ def vmap(f, in_axes=0, out_axes=0):
             leaf if axis is None else Batch(_examples_first(leaf, axis), level)
             for leaf, axis in zip(leaves, axes, strict=True)
         ]
-        result = f(*rebuild(mapped), **kwargs)
+        result = result_of(f, rebuild(mapped), kwargs)
         outputs, rebuild_result = flatten(result)
         axes = _spread(out_axes, result, "out_axes")
         return rebuild_result(
@@ -82,11 +84,13 @@ def _size(f, args, leaves, axes):
     for leaf, axis, path in zip(leaves, axes, paths(args), strict=True):
         if axis is None:
             continue
+        inside = path.count("[") > 1
         path = f"argument {path[1:].replace(']', '', 1)}"
         if not -np.ndim(leaf) <= axis < np.ndim(leaf):
+            container = "; a list or tuple is many arguments, np.array makes it one" * inside
             raise ValueError(
                 f"vmap: {path} of {called(f)} has no axis {axis}: it is {brief(leaf)}; name "
-                f"another in in_axes, or None for what is the same for all"
+                f"another in in_axes, or None for what is the same for all{container}"
             )
         n = np.shape(leaf)[axis]
         if size is None:

@@ -13,7 +13,7 @@ from .duck import Duck
 from .graph import levels
 from .primitive import explained, kind_of, like_tuple, mapped_over
 from .tensor import stop_gradient
-from .transforms import primal
+from .transforms import called, primal
 from .tree import flatten
 
 
@@ -45,6 +45,11 @@ def count_operations(f, *args, **kwargs):
         return Counted(primal(stop_gradient(leaf)), tally, level)  # nobody asks for a derivative
 
     values, rebuild = flatten((f, args, kwargs))
+    if (args or kwargs) and not any(_kind(leaf) == "f" for leaf in values):
+        raise TypeError(
+            f"count_operations: {called(f)} was given no floating-point argument to count with; "
+            f"write 2.0 instead of 2, or x.astype(float)"
+        )
     f, args, kwargs = rebuild([wrapped(leaf) for leaf in values])
     f(*args, **kwargs)
     return tally.counts

@@ -580,6 +580,12 @@ def test_any_result_and_any_argument():
     assert counted(lambda: None) == Counts()
 
 
+@pytest.mark.parametrize("x", [3, np.arange(3), [1, 2], "text"])
+def test_without_a_floating_point_argument_nothing_could_be_counted(x):
+    with pytest.raises(TypeError, match=r"count_operations: <lambda>.*write 2\.0 instead of 2"):
+        count_operations(lambda x: x, x)
+
+
 def test_branches_on_values():
     assert counted(lambda x: x * 2 if x > 0 else x, 1.0) == compare() + multiply()
     assert counted(lambda x: x * 2 if x > 0 else x, -1.0) == compare()

@@ -312,6 +312,23 @@ def test_integers_and_the_like_are_constants():
     assert costs.bound_holds is not None
 
 
+def test_what_numpys_own_generators_draw_cannot_be_checkpointed():
+    rng = np.random.default_rng(0)
+    costs = compare_modes(lambda x: np.sum(x * rng.normal(size=3)), np.ones(3), repeats=1)
+    assert costs["reverse gradient"].counts.total > 0
+    assert "another result than the first time" in costs["checkpointed reverse"].problem
+
+
+def test_arguments_that_the_function_writes_into_are_left_as_found():
+    def f(x):
+        x[0] = 5.0
+        return np.sum(x)
+
+    x = np.array([1.0, 2.0])
+    compare_modes(f, x, repeats=1)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
 def test_parameters_of_modules_are_differentiated_by():
     model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2, bias=False))
     x = np.ones((5, 4), np.float32)

@@ -17,6 +17,7 @@ compression; Griewank and Walther, "Evaluating Derivatives" (2008), chapters 7 t
 """
 
 import math
+import textwrap
 import time
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -37,6 +38,7 @@ FLOP = 4e-11  # one multiplication or addition in a matrix product
 KEY = 1e-7  # one element of a sparsity pattern, found and coloured
 
 WIDEST = 4  # arrays in a cut, at most
+WIDTH = 88  # characters in a line of an explanation: notebooks break longer ones inside words
 
 
 def plan(f, *args, argnums=0):
@@ -116,7 +118,7 @@ class Plan:
         if self.best.predicted - self._graph.least() < looking:
             return "Its sparsity was not looked at: that would take longer than it can save."
         if self.pattern is None:
-            return "Its Jacobian is dense, or nearly so: nothing can be compressed."
+            return "It is dense, or nearly so: nothing can be compressed."
         rows, columns = self.pattern
         self.candidates += self._graph.compressed(rows, columns)
         share = len(rows) / max(m * n, 1)
@@ -167,7 +169,11 @@ class Plan:
                 f"{mark} {candidate.name}: {candidate.why}; predicted "
                 f"{seconds(candidate.predicted)}{took}"
             )
-        return "\n".join(lines)
+        indents = ["", *["     "] * (len(lines) - 1)]
+        return "\n".join(
+            textwrap.fill(line, WIDTH, subsequent_indent=indent, break_long_words=False)
+            for line, indent in zip(lines, indents, strict=True)
+        )
 
     def __repr__(self):
         return self.text()

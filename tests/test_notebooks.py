@@ -14,8 +14,10 @@ def each(notebooks=NOTEBOOKS):
     return pytest.mark.parametrize("path", notebooks, ids=[path.stem for path in notebooks])
 
 
-def test_there_are_notebooks():
+def test_there_are_notebooks_and_the_list_names_them_all():
     assert NOTEBOOKS
+    listed = (NOTEBOOKS[0].parent / "README.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"\((\w+\.ipynb)\)", listed)} == {path.name for path in NOTEBOOKS}
 
 
 # The kernel is another process, whose libraries warn of what is no concern of ours.

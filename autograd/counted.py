@@ -45,7 +45,7 @@ def count_operations(f, *args, **kwargs):
         return Counted(primal(stop_gradient(leaf)), tally, level)  # nobody asks for a derivative
 
     values, rebuild = flatten((f, args, kwargs))
-    if (args or kwargs) and not any(_kind(leaf) == "f" for leaf in values):
+    if (args or kwargs) and not any(kind_of(leaf) == "f" for leaf in values):
         raise TypeError(
             f"count_operations: {called(f)} was given no floating-point argument to count with; "
             f"write 2.0 instead of 2, or x.astype(float)"

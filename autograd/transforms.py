@@ -265,23 +265,26 @@ def directions_for(what, primals, tangents):
     except ValueError as error:
         raise ValueError(f"{what}: the tangents are not built like the primals: {error}") from None
     directions = []
-    for leaf, t, path in zip(flatten(primals)[0], given, paths(primals), strict=True):
-        value = _checked(leaf, f"{what}: the primal at {path}")
-        t = _checked(t, f"{what}: the tangent at {path}")
+    for i, (leaf, t) in enumerate(zip(flatten(primals)[0], given, strict=True)):
+        if type(leaf) is type(t) is float:
+            directions.append(t)
+            continue
+        value = _checked(leaf, f"{what}: the primal at", primals, i)
+        t = _checked(t, f"{what}: the tangent at", primals, i)
         if np.shape(t) != np.shape(value):
             raise ValueError(
-                f"{what}: the tangent at {path} has shape {np.shape(t)}, its primal "
+                f"{what}: the tangent at {paths(primals)[i]} has shape {np.shape(t)}, its primal "
                 f"{np.shape(value)}"
             )
         directions.append(reverse.as_derivative(t, value))
     return directions
 
 
-def _checked(leaf, where):
+def _checked(leaf, where, tree, i):
     try:
         return primal(leaf)
     except TypeError as error:
-        raise TypeError(f"{where}: {error}") from None
+        raise TypeError(f"{where} {paths(tree)[i]}: {error}") from None
 
 
 def check_tuples(what, primals, tangents):

@@ -20,10 +20,11 @@ from .tree import flatten
 def count_operations(f, *args, **kwargs):
     """The `Counts` of what ``f(*args, **kwargs)`` executes, by the shapes met; no estimate.
 
-    Arguments may be trees, and `f` a Module: every floating-point array and number in them is
-    counted with.  Counted is each operation that such a one, or what was made of it, takes part
-    in, and only that: what a program computes of its own constants alone (``np.ones(3) * 2``) is
-    not, so pass those as arguments; nor are integers, which are places, labels and sizes.
+    Arguments may be trees, and `f` a Module: every floating-point array and number in them (of a
+    Module the trainable parameters) is counted with.  Counted is each operation that such a one,
+    or what was made of it, takes part in, and only that: what a program computes of its own
+    constants alone (``np.ones(3) * 2``) is not, so pass those as arguments; nor are integers,
+    which are places, labels and sizes.
 
     Each addition, multiplication, division, comparison, call of another function (by name), and
     flop of a product of matrices (2mnk) is one operation.  Linear algebra by a direct method

@@ -4,10 +4,12 @@
 its value and, by the operation's push, how the value moves.
 """
 
+import numpy as np
+
 from . import graph
 from .duck import Duck, other
 from .primitive import explained, like_tuple
-from .tensor import snapshot
+from .tensor import constants, snapshot
 
 
 class Dual(Duck):
@@ -29,8 +31,8 @@ class Dual(Duck):
         return snapshot(self.value)
 
     def map(self, f):
-        """f of the value: what has no tangent is the value itself."""
-        return f(self.value)
+        """f of the value, without a tangent; a constant as in reverse mode."""
+        return constants(f(self.value))
 
     def bind(self, primitive, args, options):
         """Apply `primitive` to the values, and push the tangents through it."""
@@ -49,7 +51,7 @@ class Dual(Duck):
                     f"can be differentiated"
                 )
             if graph.silencers and not graph.recording(level):
-                return y
+                return constants(y, primitive.outputs)
             t = primitive.push(tangents, y, values, options)
         except (ValueError, TypeError, IndexError) as error:
             raise explained(error, primitive.name, args) from error
@@ -58,6 +60,11 @@ class Dual(Duck):
         if not primitive.outputs:
             return Dual(y, t, level)
         return like_tuple(y, [Dual(v, u, level) for v, u in zip(y, t, strict=True)])
+
+    def unmoved(self, x):
+        """`x`, a result without this level, standing still at this level."""
+        value = x.inside if x.level == graph.CONSTANT else x
+        return Dual(value, np.zeros_like(value), self.level)
 
     def bind_constant(self, constant, args, options):
         """An operation without a derivative: apply it to the values."""

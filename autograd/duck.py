@@ -219,6 +219,8 @@ class Duck(Wrapper):
     def __setitem__(self, index, new):
         """Change what this stands for, into a copy with elements replaced: see `Tensor`."""
         changed = setitem.apply((self, new), {"index": kept(index)})
+        if changed.level < self.level:  # in no_grad
+            changed = self.unmoved(changed)
         if type(changed) is not type(self) or changed.level != self.level:
             raise TypeError(
                 f"a {type(self).__name__} cannot take a {type(changed).__name__} as an element: "

@@ -125,8 +125,12 @@ def _forward(f, argnums, args, kwargs, chunk_size):
 
 
 def _block(entries, y, x):
-    """The derivatives of y by x in the shape of both; of a single number by a float, a float."""
+    """The derivatives of y by x in the shape of both and the type of x, as a gradient is; of a
+    single number by a float, a float.
+    """
     block = np.reshape(entries, np.shape(y) + np.shape(x))
+    dtype = getattr(x, "dtype", np.dtype(float))
+    block = block if block.dtype == dtype else block.astype(dtype)
     if type(x) is float and not np.ndim(block) and not isinstance(block, Wrapper):
         return float(block)
     return block
@@ -139,8 +143,7 @@ def jacobian_blocks(run, values, variables, matrix):
         rows = matrix[start:stop]
         parts = []
         for (first, last), x in zip(ranges, variables, strict=True):
-            block, dtype = rows[:, first:last], getattr(x, "dtype", np.dtype(float))
-            parts.append(_block(block if block.dtype == dtype else block.astype(dtype), y, x))
+            parts.append(_block(rows[:, first:last], y, x))
         blocks.append(run.rebuild(parts))
     return run.rebuild_result(blocks)
 

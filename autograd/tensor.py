@@ -66,7 +66,7 @@ class Tensor(Duck):
         except (ValueError, TypeError, IndexError) as error:
             raise explained(error, primitive.name, args) from error
         if level == CONSTANT or (graph.silencers and not graph.recording(level)):
-            return _constants(value, primitive.outputs)
+            return constants(value, primitive.outputs)
         node = record(primitive, inputs, options or None, value)
         return parts(node, level) if primitive.outputs else handle(node, level)
 
@@ -243,6 +243,8 @@ class Tensor(Duck):
             return
         name = self.name
         changed = setitem.apply((self, new), {"index": kept(index)})
+        if changed.level < self.level and type(changed) is not Tensor:  # in no_grad
+            changed = variable(changed, self.level)
         if type(changed) is not Tensor:
             raise TypeError(
                 f"a Tensor cannot take a {type(changed).__name__} as an element: collect the "
@@ -363,9 +365,10 @@ def stop_gradient(x):
     return handle(Leaf(node.value, getattr(node, "name", None)), CONSTANT)
 
 
-def _constants(value, several):
+def constants(value, several=False):
+    """What is not differentiated, as a Tensor: assigned to, it is not the array it came from."""
     if several:
-        return like_tuple(value, [_constants(v, False) for v in value])
+        return like_tuple(value, [constants(v) for v in value])
     return value if isinstance(value, Wrapper) else handle(Leaf(value), CONSTANT)
 
 

@@ -50,14 +50,24 @@ class Module:
         Under `jvp`, `vmap` and the like, what stands in its place.
         """
         seen = set()
-        for name, value in _walk(self):
-            if (
-                isinstance(value, Wrapper)
-                and getattr(value, "is_leaf", True)
-                and id(value) not in seen
-            ):
+        for name, value in self._parameter_places():
+            if id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
+
+    def _parameter_places(self):
+        """``(path, value)`` wherever a parameter stands, or what a transformation put there.
+
+        In a copy by a transformation a parameter may be a plain array, and what a forward keeps
+        there (``self.kept = x``) a wrapper: only the place tells them apart.
+        """
+        known = self.__dict__.get("_places")
+        for path, value in _walk(self):
+            if known is not None:
+                if path in known:
+                    yield path, value
+            elif isinstance(value, Wrapper) and getattr(value, "is_leaf", True):
+                yield path, value
 
     def parameters(self):
         """Every parameter once."""
@@ -240,7 +250,7 @@ def functional_call(module, parameters, *args, **kwargs):
     new = {
         path: parameters[paths[id(value)]]
         for path, value in _walk(module)
-        if isinstance(value, Tensor) and paths[id(value)] in parameters
+        if isinstance(value, Tensor) and paths.get(id(value)) in parameters
     }
     return _rebuilt(module, new)(*args, **kwargs)
 
@@ -248,9 +258,12 @@ def functional_call(module, parameters, *args, **kwargs):
 # --- walking the attributes -------------------------------------------------------------------
 
 
+_OWN = "_buffers", "_leaves", "_places"  # what a Module keeps for itself
+
+
 def _children(x):
     if isinstance(x, Module):
-        return [(k, v) for k, v in x.__dict__.items() if k not in ("_buffers", "_leaves")]
+        return [(k, v) for k, v in x.__dict__.items() if k not in _OWN]
     if isinstance(x, dict):
         return list(x.items())
     if isinstance(x, (list, tuple)):
@@ -303,6 +316,7 @@ def _copied(x, path, new, changed):
         copy.__dict__.update(x.__dict__)
         copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
         copy.__dict__.pop("_leaves", None)
+        copy.__dict__["_places"] = {place for place, _ in x._parameter_places()}
         return copy
     if isinstance(x, dict):
         return {key: inside(key, value) for key, value in x.items()}
@@ -313,7 +327,7 @@ def _copied(x, path, new, changed):
 
 
 def _trainable(value):
-    return isinstance(value, Tensor) and value.requires_grad
+    return isinstance(value, Tensor) and value.requires_grad and value.is_leaf
 
 
 def _by_value(leaf):

@@ -478,7 +478,17 @@ def test_jacobians_of_both_modes(name, x):
             found = jacobian(f, mode=mode, chunk_size=size)(x)
             assert found.shape == expected.shape and found.dtype == float
             close(found, expected, rtol=1e-12, atol=1e-12)
-        assert jacobian(f, mode=mode)(x.astype(np.float32)).dtype in (np.float32, f(x).dtype)
+        assert jacobian(f, mode=mode)(x.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+@pytest.mark.parametrize("x", [A, A.astype(np.float32), 2.0], ids=["float64", "float32", "float"])
+@pytest.mark.parametrize("weight", [A / 3, (A / 3).astype(np.float32)], ids=["64", "32"])
+def test_a_jacobian_is_of_the_type_of_the_argument(mode, x, weight):
+    """As a gradient is, whatever the result's type: a Python float counts as float64."""
+    found = jacobian(lambda x: np.float32(0.5) * weight * x, mode=mode)(x)
+    assert found.dtype == getattr(x, "dtype", float)
+    close(found, np.diag(A / 6) if np.ndim(x) else A / 6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
@@ -810,6 +820,53 @@ def test_stop_gradient_and_detach():
         assert jvp(f, (3.0,), (1.0,))[1] == 9.0
         assert grad(f)(3.0) == 9.0
         close(vmap(lambda x, stop=stop: jvp(lambda x: x * stop(x), (x,), (1.0,))[1])(A), A)
+
+
+def silenced_view(x):
+    with no_grad():
+        return x[:]
+
+
+@pytest.mark.parametrize("stop", [stop_gradient, lambda x: x.detach(), silenced_view])
+def test_writing_into_a_constant_leaves_the_argument_alone(stop):
+    """c = (100, x₁, x₂) stands still: the value of Σ c·x and its derivative, c."""
+
+    def f(x):
+        c = stop(x)
+        c[0] = 100.0
+        return np.sum(c * x)
+
+    x, v = A.copy(), np.array([1.0, 1.0, 0.0])
+    assert jvp(f, (x,), (v,)) == (100 + 4 + 9, 100 + 2)
+    equal(x, A)
+    equal(hvp(f, (x,), (v,))[0], np.zeros(3))
+    equal(x, A)
+
+
+def test_a_constant_has_the_methods_of_an_array():
+    assert jvp(lambda x: x * stop_gradient(x).reshape(1)[0], (3.0,), (1.0,)) == (9.0, 3.0)
+    assert jvp(lambda x: x * x.detach().detach(), (3.0,), (1.0,)) == (9.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [grad, lambda f: lambda x: np.stack([jvp(f, (x,), (v,))[1] for v in np.eye(3)])],
+    ids=["grad", "jvp"],
+)
+def test_what_is_assigned_to_in_no_grad_stands_still(gradient):
+    """With c = (7, x₁, x₂) standing still, Σ c·x has the derivative c, whatever is around it."""
+
+    def f(x):
+        c = x * 1.0
+        with no_grad():
+            c[0] = 7.0
+        return np.sum(c * x)
+
+    slope = gradient(f)
+    equal(slope(A), [7.0, 2.0, 3.0])
+    equal(vmap(slope)(np.stack([A, B[0]])), [[7.0, 2.0, 3.0], [7.0, *B[0, 1:]]])
+    equal(jvp(slope, (A,), (A,))[1], np.zeros(3))
+    equal(jacobian(slope)(A), np.zeros((3, 3)))
 
 
 def test_the_plain_value_is_data():

@@ -1400,6 +1400,38 @@ def test_parameters_under_other_transformations():
     np.testing.assert_allclose(found, (value, 2 * value))
 
 
+def test_what_a_forward_keeps_is_no_parameter():
+    """d Σp²·p = 2 Σp², in a module that keeps its activation, also after a call outside."""
+
+    class Keeping(nn.Module):
+        def __init__(self):
+            self.inner = nn.Sequential(nn.Linear(3, 2, dtype=np.float64))
+
+        def forward(self, x):
+            self.kept = self.inner.kept = self.inner(x)
+            return self.kept
+
+    model, x = Keeping(), np.ones((4, 3))
+
+    def penalty(m):
+        m(x)
+        return sum(np.sum(p * p) for part in (m, m.inner) for p in part.parameters()) / 2
+
+    value = sum(np.sum(p.data**2) for p in model.parameters())
+    for _ in range(2):
+        np.testing.assert_allclose(autograd.jvp(penalty, (model,), (model,)), (value, 2 * value))
+        for f in (penalty, autograd.checkpoint(penalty)):
+            found, slope = autograd.value_and_grad(f)(model)
+            np.testing.assert_allclose(found, value)
+            assert slope.leaf_names() == ["inner.layers.0.weight", "inner.layers.0.bias"]
+        by_example = autograd.vmap(lambda m, x: penalty(m), (None, 0))(model, x)
+        np.testing.assert_allclose(by_example, np.full(4, value))  # parameters are plain there
+        model(x)
+    weights = {"inner.layers.0.bias": np.zeros(2)}
+    expected = x @ model.inner.layers[0].weight.data.T
+    np.testing.assert_allclose(nn.functional_call(model, weights, x).data, expected)
+
+
 def test_cross_entropy_of_logits_in_any_memory_order():
     logits, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 2, 1])
     e = np.exp(logits)

@@ -594,3 +594,31 @@ def test_cross_entropy_of_one_example():
         vmap(nn.cross_entropy)(A[:, :, 0], np.array([0, 4, 1]))
     with pytest.raises(ValueError, match="one label"):
         nn.cross_entropy(z, [1, 2])
+
+
+def test_a_mapped_mask_is_assigned_one_value():
+    """``y[y > 0] = v`` is np.where(y > 0, v, y): elements, whole rows, and with a mapped value."""
+    x, v = np.random.default_rng(3).normal(size=(2, 4, 3)), np.array([5.0, 7.0])
+
+    def elements(x, v):
+        y = x * 1.0
+        y[y > 0] = v
+        return y * x
+
+    def rows(x, v):
+        y = x * 1.0
+        y[x[:, 0] > 0] = v * v
+        return y
+
+    for f in (elements, rows):
+        for axes, values in (((0, None), [2.0, 2.0]), ((0, 0), v)):
+            given = values[0] if axes[1] is None else values
+            loop = np.stack([f(a, b) for a, b in zip(x, values, strict=True)])
+            np.testing.assert_array_equal(vmap(f, axes)(x, given), loop)
+            slopes = vmap(grad(lambda a, b, f=f: np.sum(f(a, b)), (0, 1)), axes)(x, given)
+            each = [
+                grad(lambda a, b, f=f: np.sum(f(a, b)), (0, 1))(a, float(b))
+                for a, b in zip(x, values, strict=True)
+            ]
+            for found, expected in zip(slopes, zip(*each, strict=True), strict=True):
+                np.testing.assert_allclose(found, np.stack(expected), rtol=1e-12)

@@ -124,12 +124,21 @@ def _getitem_batch(operation, args, mapped, options):
 def _setitem_batch(operation, args, mapped, options):
     (x, v), index = args, options["index"]
     size = _size(args, mapped, index)
+    if type(index) is Mapped and kind_of(index.value) == "b" and not ndim(v, mapped[1]):
+        x = everywhere(x, mapped[0], size)
+        v = lifted(v, x.ndim - 1) if mapped[1] else v
+        return np.where(_over_all_axes(index.value, x), v, x)
     at = _Everyones(index, ndim(x, mapped[0]), True, size)
     if mapped[1]:
         v = at.disordered(lifted(v, _axes_read(at, x, mapped[0], size)))
     elif at.source:
         v = at.disordered(lifted(everywhere(v, False, size), _axes_read(at, x, mapped[0], size)))
     return setitem.apply([everywhere(x, mapped[0], size), v], {"index": at.index})
+
+
+def _over_all_axes(mask, x):
+    """A mask of the first axes of `x`, with an axis of length one for each of the others."""
+    return np.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
 def _axes_read(at, x, mapped, size):
@@ -201,6 +210,8 @@ def _setitem(x, v, index):
 
 
 def _setitem_pull(g, y, x, v, index):
+    if kind_of(index) == "b" and not np.ndim(v):  # also where it differs between examples
+        return np.where(_over_all_axes(index, g), g, 0.0)
     g = getitem(g, index=index)
     if is_basic(index):
         return g

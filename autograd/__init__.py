@@ -34,6 +34,7 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
+from .tree import tree_map
 
 # What stands around the core is imported when it is first asked for.
 _AROUND = {"compare_modes": "ledger", "plan": "planner", "scaling": "ledger"}
@@ -42,7 +43,7 @@ __all__ = [
     "Counts", "LoopWarning", "Tensor", "bilinear", "check_gradients", "checkpoint", "composition",
     "constant", "count_operations", "elementwise", "elementwise_grad", "general", "grad",
     "gradients", "hessian", "hvp", "jacobian", "jvp", "linear", "linearize", "no_grad", "seed",
-    "stop_gradient", "value_and_grad", "vjp", "vmap", *_AROUND, *rules.__all__,
+    "stop_gradient", "tree_map", "value_and_grad", "vjp", "vmap", *_AROUND, *rules.__all__,
 ]  # fmt: skip
 
 

@@ -33,6 +33,21 @@ def flatten(tree, by_value=True):
     return [leaf for part, _ in opened for leaf in part], rebuild
 
 
+def tree_map(f, tree, *rest):
+    """A tree like `tree` with ``f(leaf, ...)`` of its leaves and those in their places in `rest`.
+
+    Of a Module the leaves are its trainable parameters' arrays; the result is one like it with
+    plain arrays, as derivatives are (`nn.Module.update` takes them over).  Raises ValueError for
+    trees of different structure, and says where.
+
+    >>> tree_map(lambda p, g: p - 0.1 * g, {"w": 1.0, "b": [2.0]}, {"w": 5.0, "b": [10.0]})
+    {'w': 0.5, 'b': [1.0]}
+    """
+    leaves, rebuild = flatten(tree)
+    others = [leaves_like(tree, other) for other in rest]
+    return rebuild([f(*each) for each in zip(leaves, *others, strict=True)])
+
+
 def paths(tree, prefix=""):
     """How to write each leaf, in the order of `flatten`: ``["['w']", "['b'][0]"]``."""
     if hasattr(tree, "__tree__"):

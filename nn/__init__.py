@@ -6,11 +6,135 @@
 (5, 1)
 """
 
-from .functional import binary_cross_entropy_with_logits, cross_entropy
-from .layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential, Tanh
+import importlib
+
+from . import data, init
+from .activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Maxout,
+    Mish,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Sinc,
+    Softmax,
+    Softplus,
+    Softsign,
+    Step,
+    Tanh,
+    elu,
+    gelu,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    maxout,
+    mish,
+    prelu,
+    relu,
+    sigmoid,
+    silu,
+    sinc,
+    softmax,
+    softplus,
+    softsign,
+    step,
+)
+from .attention import MultiheadAttention, scaled_dot_product_attention
+from .autoencoder import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    pretrain_stack,
+)
+from .containers import MLP, Residual, Sequential
+from .convolution import Conv1d, Conv2d, conv1d, conv2d
+from .ensemble import Ensemble, bagging
+from .inference import exact_statistics, fold_batch_norm
+from .layers import Embedding, Linear
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    half_squared_error,
+    hinge,
+    huber,
+    kl_div,
+    kl_divergence,
+    l1_penalty,
+    l2_penalty,
+    mae,
+    mse,
+    multi_margin,
+    nll,
+    sparsity_kl,
+)
 from .module import Module, Parameter, functional_call
+from .noise import (
+    DropConnect,
+    Dropout,
+    GaussianNoise,
+    Shakeout,
+    WeightNoise,
+    Whiteout,
+    Zoneout,
+    zoneout,
+)
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from .perceptron import Adaline, Perceptron, SigmoidUnit
+from .pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool1d,
+    MaxPool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
+from .recurrent import GRU, LSTM, RNN, GRUCell, Jordan, LSTMCell, RNNCell
+from .statistics import activation_statistics
+from .summary import Summary, summary
+
+# The estimators stand on scikit-learn and are imported when first asked for.
+_LATER = ("Classifier", "Regressor", "plot_search")
 
 __all__ = [
     "BatchNorm1d", "Dropout", "Linear", "Module", "Parameter", "ReLU", "Sequential", "Tanh",
-    "binary_cross_entropy_with_logits", "cross_entropy", "functional_call",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
+    "half_squared_error", "hinge", "huber", "kl_div", "kl_divergence", "l1_penalty", "l2_penalty",
+    "mae", "mse", "multi_margin", "nll", "sparsity_kl", "activation_statistics", "init",
+    "functional_call",
+    "Adaline", "Autoencoder", "ContractiveAutoencoder", "DenoisingAutoencoder", "Ensemble",
+    "ELU", "GELU", "Identity", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Maxout", "Mish", "PReLU",
+    "SiLU", "Sigmoid", "Sinc", "Softmax", "Softplus", "Softsign", "Step",
+    "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax", "maxout", "mish", "prelu", "relu",
+    "sigmoid", "silu", "sinc", "softmax", "softplus", "softsign", "step",
+    "Perceptron", "SigmoidUnit", "SparseAutoencoder", "bagging", "data", "pretrain_stack",
+    "DropConnect", "GRU", "GRUCell", "GaussianNoise", "Jordan", "LSTM", "LSTMCell", "MLP", "RNN",
+    "RNNCell", "Residual", "Shakeout", "Summary", "WeightNoise", "Whiteout", "Zoneout", "summary",
+    "zoneout",
+    "AvgPool1d", "AvgPool2d", "BatchNorm2d", "Conv1d", "Conv2d", "Embedding", "Flatten",
+    "GlobalAvgPool", "LayerNorm", "MaxPool1d", "MaxPool2d", "avg_pool1d", "avg_pool2d", "conv1d",
+    "conv2d", "MultiheadAttention", "scaled_dot_product_attention",
+    "exact_statistics", "fold_batch_norm", "max_pool1d", "max_pool2d",
+    *_LATER,
 ]  # fmt: skip
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(".estimators", __name__), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""The operations of networks that are worth an operation of their own, and losses.
+"""The operations of networks that are worth an operation of their own.
 
 Each is defined by a formula that could be written in plain NumPy; it is one operation because
 its derivative then needs fewer passes and keeps fewer arrays.  The tests hold each to its
@@ -7,9 +7,9 @@ composed form.  Shapes: N examples, C classes or features.
 
 import numpy as np
 
-from autograd import elementwise, general, softmax, softplus
+from autograd import elementwise, general, softmax
 from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
-from autograd.primitive import Wrapper, plain, registry, undifferentiated
+from autograd.primitive import registry
 from autograd.rules.random import bernoulli
 
 
@@ -164,15 +164,20 @@ def dropout(x, p=0.5, generator=None):
 
 def _cross_entropy(logits, labels, mean, kept):
     n, classes = logits.shape
-    places = np.arange(0, n * classes, classes) + labels  # of the labels' scores, row after row
-    shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
-    slopes = np.exp(shifted)
-    total = np.add.reduce(slopes, 1, keepdims=True)
-    losses = np.log(total[:, 0]) - shifted.reshape(-1)[places]
+    # NumPy is quick at reducing over the first axis and over a long last one: few classes are
+    # laid out one after the other, where (1024, 10) takes a sixth of the time
+    across = classes < 64
+    z = logits.T.copy() if across else logits.copy()
+    axis = 0 if across else 1
+    z -= np.maximum.reduce(z, axis, keepdims=True)
+    # where the labels' scores stand in memory
+    places = np.arange(n) + labels * n if across else np.arange(0, n * classes, classes) + labels
+    slopes = np.exp(z)
+    total = np.add.reduce(slopes, axis, keepdims=True)
+    losses = np.log(total).reshape(-1) - z.reshape(-1)[places]
     slopes /= total
-    entries = slopes.reshape(-1)  # a copy, if logits is not in C order
-    entries[places] -= 1
-    kept["logits"], kept["slopes"] = logits, entries.reshape(logits.shape)
+    slopes.reshape(-1)[places] -= 1
+    kept["logits"], kept["slopes"] = logits, slopes.T if across else slopes
     return np.add.reduce(losses) / n if mean else losses
 
 
@@ -200,7 +205,7 @@ def _cross_entropy_push(t, y, logits, labels, mean, kept):
     return np.sum(losses) / logits.shape[0] if mean else losses
 
 
-_softmax_cross_entropy = general(
+softmax_cross_entropy = general(
     _cross_entropy,
     (
         lambda g, y, logits, labels, mean, kept: (
@@ -212,92 +217,9 @@ _softmax_cross_entropy = general(
     (_cross_entropy_push, None),
     batch=_cross_entropy_batch,
     name="cross_entropy",
+    doc="""The loss -log softmax(logits)[label] of each row, or with `mean` the mean of all.
+
+    logits (N, C), labels N integers in [0, C); `kept` is a dict in which the forward leaves the
+    slopes for the pull.
+    """,
 )
-
-
-def cross_entropy(logits, labels, reduction="mean"):
-    """Negative log-likelihood of the labels under softmax(logits): (N, C) and N ints -> number.
-
-    One example, of logits (C,) and an int, has its one loss whatever the reduction.
-
-    Lecture A's multi-class loss in its stable form, log Σ exp(z - max z) - (z_label - max z);
-    its derivative by the logits is (softmax - one-hot).
-
-    labels      integers in [0, C)
-    reduction   "mean", "sum" or "none" (one loss for each example)
-
-    Raises TypeError for fractional labels, ValueError for shapes, IndexError for labels out of
-    range.
-    """
-    labels = undifferentiated(labels)
-    if not isinstance(labels, Wrapper):
-        labels = np.array(labels)  # a copy: a loader may refill its array before backward()
-    logits = logits if hasattr(logits, "shape") else np.asarray(logits)
-    shape = logits.shape
-    if len(shape) not in (1, 2) or labels.shape != shape[:-1]:
-        raise ValueError(
-            f"cross_entropy: logits (N, C) and N labels wanted, or (C,) and one label; got logits "
-            f"of shape {shape} and labels of shape {labels.shape}"
-        )
-    _check_labels(plain(labels), shape[-1])
-    _check_reduction("cross_entropy", reduction)
-    if not shape[0] and reduction == "mean":
-        raise ValueError("cross_entropy: the mean over no examples is not defined (N = 0)")
-    if labels.dtype != int:  # also of unsigned integers: they add to signed ones
-        labels = labels.astype(int)
-    if len(shape) == 1:
-        logits, labels, reduction = logits[None], labels[None], "mean"
-    options = {"mean": reduction == "mean", "kept": {}}
-    losses = _softmax_cross_entropy.apply((logits, labels), options)
-    return np.sum(losses) if reduction == "sum" else losses
-
-
-def _check_labels(labels, classes):
-    """TypeError for labels that are no whole numbers, IndexError for those out of range."""
-    if labels.dtype.kind not in "iu":
-        if labels.dtype.kind != "f" or np.any(labels != np.floor(labels)):
-            raise TypeError(
-                f"cross_entropy: labels are class numbers 0..{classes - 1}, integers; got "
-                f"{labels.dtype} with fractions or no numbers at all"
-            )
-    labels = labels.astype(int, copy=False)
-    # as unsigned numbers the negative ones are too large: one pass finds both
-    if labels.size and np.maximum.reduce(labels.view(np.uint), axis=None) >= classes:
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise IndexError(f"cross_entropy: label {wrong} is not in 0..{classes - 1}")
-
-
-def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
-    """Negative log-likelihood of targets in [0, 1] under sigmoid(logits), elementwise, any shape.
-
-    Lecture A's loss of a sigmoid unit, -t log σ(z) - (1 - t) log(1 - σ(z)), as
-    t·softplus(-z) + (1 - t)·softplus(z): exact for every z.  Its derivative by z is σ(z) - t.
-
-    reduction   "mean", "sum" or "none" (one loss for each element)
-
-    Raises ValueError for targets of another shape or outside [0, 1].
-
-    >>> binary_cross_entropy_with_logits(np.array([1000.0, -1000.0]), np.array([1, 1]))
-    np.float64(500.0)
-    """
-    name = "binary_cross_entropy_with_logits"
-    _check_reduction(name, reduction)
-    logits = logits if hasattr(logits, "shape") else np.asarray(logits)
-    targets = np.asarray(plain(targets))
-    if targets.shape != logits.shape:
-        raise ValueError(
-            f"{name}: logits of shape {logits.shape} and targets of shape {targets.shape}; "
-            f"a target for each logit is wanted"
-        )
-    if not np.all((targets >= 0) & (targets <= 1)):
-        raise ValueError(f"{name}: targets are probabilities or 0 and 1, in [0, 1]")
-    if not targets.size and reduction == "mean":
-        raise ValueError(f"{name}: the mean over no elements is not defined")
-    targets = targets.astype(logits.dtype)
-    losses = targets * softplus(-logits) + (1 - targets) * softplus(logits)
-    return losses if reduction == "none" else getattr(np, reduction)(losses)
-
-
-def _check_reduction(name, reduction):
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'{name}: reduction is "mean", "sum" or "none", not {reduction!r}')

@@ -1,12 +1,13 @@
-"""Layers: Linear, activations, Dropout, BatchNorm1d, Sequential."""
+"""Layers: Linear, Embedding."""
 
 import numpy as np
 
-from autograd import relu
+from autograd import stop_gradient
+from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
-from .module import Module, Parameter, buffer_value
+from .module import Module, Parameter
 
 
 def _positive(what, **sizes):
@@ -49,121 +50,51 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}" + (", bias=False" * (self.bias is None))
 
 
-class ReLU(Module):
-    """max(x, 0), elementwise; the derivative at 0 is 0."""
+class Embedding(Module):
+    """A row of weights for each of `num_embeddings` things: integers (...) to (..., embedding_dim).
 
-    def forward(self, x):
-        """Any shape."""
-        return relu(x)
+    weight (num_embeddings, embedding_dim) starts standard normal, as PyTorch's does.  The
+    derivative by a row is the sum of the cotangents of all places where it is read.
 
-
-class Tanh(Module):
-    """tanh x, elementwise."""
-
-    def forward(self, x):
-        """Any shape."""
-        return np.tanh(x)
-
-
-class Dropout(Module):
-    """While training, zero each element with probability p and divide the rest by 1 - p.
-
-    p           probability of dropping, in [0, 1]
-    generator   a numpy.random.Generator of its own; the default one if None
+    padding_idx   the number of a row that starts as zeros and gets no derivative
     """
 
-    def __init__(self, p=0.5, generator=None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is the probability of dropping, in [0, 1]; got {p}")
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        """Any shape; x itself in evaluation."""
-        return F.dropout(x, self.p, self.generator) if self.training else x
-
-    def extra_repr(self):
-        """The probability."""
-        return f"p={self.p}"
-
-
-class BatchNorm1d(Module):
-    """Normalize each feature over the batch (Ioffe & Szegedy 2015): (N, C) or (N, C, L).
-
-    ``weight * (x - mean) / sqrt(var + eps) + bias``.  While training, mean and biased variance
-    are the batch's, and the running statistics move towards them by `momentum` (the variance
-    towards the unbiased one, m/(m-1) of the batch's); in evaluation the running ones are used.
-    """
-
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
-        _positive("BatchNorm1d", num_features=num_features)
-        if not eps >= 0 or not 0 <= momentum <= 1:
-            raise ValueError(
-                f"BatchNorm1d: eps >= 0 and momentum in [0, 1] wanted, got {eps} and {momentum}"
-            )
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = Parameter(np.ones(num_features, dtype))
-        self.bias = Parameter(np.zeros(num_features, dtype))
-        self.register_buffer("running_mean", np.zeros(num_features, dtype))
-        self.register_buffer("running_var", np.ones(num_features, dtype))
-
-    def forward(self, x):
-        """Raises ValueError for other shapes, and for one value a feature while training."""
-        shape = np.shape(x)
-        if len(shape) not in (2, 3) or shape[1] != self.num_features:
-            raise ValueError(
-                f"BatchNorm1d({self.num_features}): x of shape (N, {self.num_features}) or "
-                f"(N, {self.num_features}, L) wanted, got {shape}"
-            )
-        tail = (1,) * (len(shape) - 2)  # features stand on axis 1
-
-        def column(a):
-            return a.reshape(-1, *tail) if tail else a
-
-        if not self.training:
-            scale = self.weight / np.sqrt(self.running_var + self.eps)
-            return (x - column(self.running_mean)) * column(scale) + column(self.bias)
-        axes = (0, *range(2, len(shape)))
-        count = int(np.prod([shape[axis] for axis in axes]))
-        if count < 2:
-            raise ValueError(
-                f"BatchNorm1d({self.num_features}): while training it needs more than one value "
-                f"for each feature, x has shape {shape}; use a larger batch, or .eval()"
-            )
-        y, mean, var = F.batch_norm(
-            x, column(self.weight), column(self.bias), axes=axes, eps=self.eps
-        )
-        keep, rate = 1 - self.momentum, self.momentum
-        mean = buffer_value("running_mean", mean).reshape(-1)
-        var = buffer_value("running_var", var).reshape(-1)
-        self.running_mean = keep * self.running_mean + rate * mean
-        self.running_var = keep * self.running_var + (rate * count / (count - 1)) * var
-        return y
-
-    def extra_repr(self):
-        """Sizes and constants."""
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
-
-
-class Sequential(Module):
-    """Modules (or functions) applied one after the other."""
-
-    def __init__(self, *layers):
-        for i, layer in enumerate(layers):
-            if not callable(layer):
-                raise TypeError(
-                    f"Sequential: layer {i} is a {type(layer).__name__}; give modules or "
-                    f"functions, one argument each"
+    def __init__(
+        self, num_embeddings, embedding_dim, padding_idx=None, dtype=np.float32, generator=None
+    ):
+        _positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(
+                    f"Embedding: padding_idx is one of the {num_embeddings} rows, got {padding_idx}"
                 )
-        self.layers = list(layers)
+            padding_idx %= num_embeddings
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_idx
+        shape = num_embeddings, embedding_dim
+        weight = generator_or_default(generator).standard_normal(shape).astype(dtype)
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self.weight = Parameter(weight)
 
     def forward(self, x):
-        """The last layer's result."""
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        """Raises TypeError unless x is of integers, IndexError for one that is no row's number."""
+        x = x if hasattr(x, "dtype") else np.asarray(x)
+        numbers = plain(x)
+        if numbers.dtype.kind not in "iu":
+            raise TypeError(f"Embedding: x is of integers, the rows' numbers; got {numbers.dtype}")
+        outside = (numbers < 0) | (numbers >= self.num_embeddings)
+        if np.any(outside):
+            raise IndexError(
+                f"Embedding: {numbers[outside].flat[0]} is not in 0..{self.num_embeddings - 1}"
+            )
+        rows = self.weight[x]
+        if self.padding_idx is None:
+            return rows
+        padding = np.expand_dims(x == self.padding_idx, -1)
+        return np.where(padding, stop_gradient(rows), rows)
 
-    def __len__(self):
-        return len(self.layers)
-
-    def __getitem__(self, i):
-        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
+    def extra_repr(self):
+        """Sizes."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

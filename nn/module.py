@@ -1,8 +1,11 @@
 """Module: the container of parameters, and the functions that treat it as one argument."""
 
+import math
+from copy import deepcopy
+
 import numpy as np
 
-from autograd import Tensor, repeat, stop_gradient
+from autograd import Tensor, repeat, stop_gradient, tree_map
 from autograd.primitive import Wrapper, differs, plain
 
 
@@ -50,24 +53,25 @@ class Module:
         Under `jvp`, `vmap` and the like, what stands in its place.
         """
         seen = set()
-        for name, value in self._parameter_places():
-            if id(value) not in seen:
-                seen.add(id(value))
+        for _, name, value in self._parameter_places():
+            if name not in seen:
+                seen.add(name)
                 yield name, value
 
     def _parameter_places(self):
-        """``(path, value)`` wherever a parameter stands, or what a transformation put there.
+        """``(path, name, value)`` wherever a parameter stands; its name is the first path.
 
-        In a copy by a transformation a parameter may be a plain array, and what a forward keeps
-        there (``self.kept = x``) a wrapper: only the place tells them apart.
+        In a copy by a transformation a parameter may be a plain array, one array may stand for
+        two, and what a forward keeps there (``self.kept = x``) may be a wrapper: only the place
+        tells them apart.
         """
-        known = self.__dict__.get("_places")
+        known, names = self.__dict__.get("_places"), {}
         for path, value in _walk(self):
             if known is not None:
                 if path in known:
-                    yield path, value
+                    yield path, known[path], value
             elif isinstance(value, Wrapper) and getattr(value, "is_leaf", True):
-                yield path, value
+                yield path, names.setdefault(id(value), path), value
 
     def parameters(self):
         """Every parameter once."""
@@ -138,6 +142,38 @@ class Module:
             p.requires_grad = flag
         return self
 
+    def freeze(self, where=None):
+        """Make constants of the parameters for which ``where(name, parameter)``; all if None.
+
+        They get no gradient, and optimizers leave them alone.
+
+        >>> import nn
+        >>> model = nn.MLP((2, 3, 1)).freeze(lambda name, p: name.endswith("bias"))
+        >>> [name for name, p in model.named_parameters() if p.requires_grad]
+        ['layers.0.weight', 'layers.2.weight']
+        """
+        return self._set_trainable(False, where)
+
+    def unfreeze(self, where=None):
+        """Train the parameters for which ``where(name, parameter)`` again; all if None."""
+        return self._set_trainable(True, where)
+
+    def _set_trainable(self, flag, where):
+        chosen = [p for name, p in self.named_parameters() if where is None or where(name, p)]
+        for p in chosen:
+            p.requires_grad = flag
+        return self
+
+    def apply(self, f):
+        """Call ``f(module)`` on every module inside, then on this one; returns this one."""
+        for module in reversed(self.modules()):
+            f(module)
+        return self
+
+    def copy(self):
+        """A module with arrays, buffers and generators of its own; what was tied stays tied."""
+        return deepcopy(self)
+
     def zero_grad(self):
         """Forget all gradients."""
         for p in self.parameters():
@@ -147,19 +183,27 @@ class Module:
 
     def state_dict(self):
         """Copies of all parameters' and buffers' values, by name."""
-        entries = [(name, p.data) for name, p in self.named_parameters()]
+        entries = [
+            (name, p.data if isinstance(p, Wrapper) else p) for name, p in self.named_parameters()
+        ]
         return {name: np.array(value) for name, value in [*entries, *self.named_buffers()]}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state, strict=True):
         """Take all values from `state`, by name; nothing changes unless all of it fits.
 
-        Raises ValueError naming what is missing, unexpected, or of another shape.
+        strict   False to take the names that both have, and leave the rest
+
+        Raises ValueError naming what is missing, unexpected, or an array of another shape or
+        dtype.  Lists and numbers take the module's dtype.
         """
         own, new, problems = self.state_dict(), {}, []
         for name, value in own.items():
             if name not in state:
-                problems.append(f"missing {name}")
+                problems += [f"missing {name}"] * strict
                 continue
+            dtype = getattr(state[name], "dtype", value.dtype)
+            if dtype != value.dtype:
+                problems.append(f"{name} has dtype {dtype}, the module's has {value.dtype}")
             try:
                 new[name] = np.array(state[name], dtype=value.dtype)
             except (TypeError, ValueError) as error:
@@ -169,13 +213,46 @@ class Module:
                 problems.append(
                     f"{name} has shape {new[name].shape}, the module's has {value.shape}"
                 )
-        problems += [f"unexpected {name}" for name in state if name not in own]
+        problems += [f"unexpected {name}" for name in state if strict and name not in own]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
-        for name, p in self.named_parameters():
-            p.data = new[name].item() if type(p.data) is float else new[name]
+        self._assign({name: new[name] for name, _ in self.named_parameters() if name in new})
         for name, buffers, key in list(self._buffer_places()):
-            buffers[key] = new[name]
+            buffers[key] = new.get(name, buffers[key])
+
+    def update(self, other):
+        """Take the trainable parameters' values from another module like this one; returns self.
+
+        After ``slopes = grad(loss)(model, x)`` one step of gradient descent in place is
+
+            model.update(tree_map(lambda p, g: p - lr * g, model, slopes))
+
+        Raises ValueError, and changes nothing, for other structures or shapes.
+        """
+        names = self.leaf_names()
+        values, _ = tree_map(lambda p, value: value, self, other).__tree__()
+        own = dict(self.named_parameters())
+        wrong = [n for n, v in zip(names, values, strict=True) if np.shape(v) != own[n].shape]
+        if wrong:
+            raise ValueError(f"update of {type(self).__name__}: other shapes of {', '.join(wrong)}")
+        self._assign(
+            {
+                name: np.array(plain(value), own[name].dtype)
+                for name, value in zip(names, values, strict=True)
+            }
+        )
+        return self
+
+    def _assign(self, arrays):
+        """Set parameters, by name, to arrays of their shape and dtype."""
+        own = dict(self.named_parameters())
+        if not all(isinstance(own[name], Tensor) for name in arrays):
+            raise TypeError(
+                f"this {type(self).__name__} has plain arrays for parameters, as derivatives and "
+                f"results of tree_map do; change the module itself"
+            )
+        for name, array in arrays.items():
+            own[name].data = array.item() if type(own[name].data) is float else array
 
     # --- as one argument of grad and its like ---
 
@@ -218,8 +295,25 @@ class Module:
 
     def __repr__(self):
         inside = [f"({path}): {part!r}".replace("\n", "\n  ") for path, part in _parts(self)]
-        head = f"{type(self).__name__}({self.extra_repr()}"
-        return "\n  ".join([head, *inside]) + ("\n)" if inside else ")")
+        head, note = f"{type(self).__name__}({self.extra_repr()}", self._size_note()
+        note = f"  # {note}" if note else ""
+        return "\n  ".join([head + note, *inside]) + "\n)" if inside else f"{head}){note}"
+
+    def _size_note(self):
+        """``weight (3, 2), bias (3,): 9 parameters``: the shapes of its own, the number of all."""
+        parameters = dict(self.named_parameters())
+        if not parameters:
+            return ""
+        parts = tuple(f"{path}." for path, _ in _parts(self))
+        own = [f"{n} {np.shape(p)}" for n, p in parameters.items() if not n.startswith(parts)]
+        sizes = {name: math.prod(np.shape(p)) for name, p in parameters.items()}
+        total = sum(sizes.values())
+        frozen = sum(n for k, n in sizes.items() if not getattr(parameters[k], "requires_grad", 1))
+        shapes = ", ".join(own[:4] + ["..."] * (len(own) > 4))
+        return (
+            f"{shapes}{': ' * bool(own)}{total:,} parameter{'s' * (total != 1)}"
+            + f", {frozen:,} frozen" * bool(frozen)
+        )
 
     def extra_repr(self):
         """What `repr` says between the parentheses."""
@@ -238,20 +332,15 @@ def functional_call(module, parameters, *args, **kwargs):
     >>> grad(loss)({"weight": np.ones((1, 2))}, np.array([[3.0, 4.0]]))
     {'weight': array([[3., 4.]])}
     """
-    paths = {}
-    for name, p in module.named_parameters():
-        paths[id(p)] = name
-    unknown = [name for name in parameters if name not in paths.values()]
+    places = list(module._parameter_places())
+    names = list(dict.fromkeys(name for _, name, _ in places))
+    unknown = [name for name in parameters if name not in names]
     if unknown:
         raise ValueError(
             f"functional_call: {type(module).__name__} has no parameter {', '.join(unknown)}; "
-            f"it has {', '.join(paths.values())}"
+            f"it has {', '.join(names)}"
         )
-    new = {
-        path: parameters[paths[id(value)]]
-        for path, value in _walk(module)
-        if isinstance(value, Tensor) and paths.get(id(value)) in parameters
-    }
+    new = {path: parameters[name] for path, name, _ in places if name in parameters}
     return _rebuilt(module, new)(*args, **kwargs)
 
 
@@ -316,7 +405,7 @@ def _copied(x, path, new, changed):
         copy.__dict__.update(x.__dict__)
         copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
         copy.__dict__.pop("_leaves", None)
-        copy.__dict__["_places"] = {place for place, _ in x._parameter_places()}
+        copy.__dict__["_places"] = {path: name for path, name, _ in x._parameter_places()}
         return copy
     if isinstance(x, dict):
         return {key: inside(key, value) for key, value in x.items()}

@@ -6,124 +6,30 @@
         loss(model(x), y).backward()
         optimizer.step()
 
-An optimizer knows nothing of graphs: it reads ``.grad`` and writes ``.data``.  It works through
-large arrays in blocks that stay in the processor's cache and allocates nothing once it has run.
+An optimizer knows nothing of graphs: it reads ``.grad`` and writes ``.data``.  Parameters without
+a gradient are left alone.  Here stands what is done to one block of one array; what goes round it
+is in `optim.executor`.  In all of them
+
+lr             η, the learning rate
+weight_decay   λ: adds λw to the gradient, as the penalty λ/2 ‖w‖² does (lecture D's λ is half)
+eps            keeps a denominator from being 0
+
+A pass over the arrays costs more than what is computed in it.  So running averages are kept as the
+sums M ← βM + g, where m = (1-β)M is the average, and the factors 1-β go into the constants: change
+a β between steps, and the average of before changes with it.
 """
 
 import numpy as np
 
-BLOCK = 16384  # elements worked on at a time: all of a step's operands fit the L2 cache
-
-
-class Optimizer:
-    """Base: holds parameters and their state; a subclass updates one block of one array.
-
-    params   Tensors that are variables; raises ValueError for none, TypeError for others
-    lr       learning rate η >= 0
-    """
-
-    slots = ()  # names of the state arrays, each shaped like its parameter
-
-    def __init__(self, params, lr, **hyper):
-        if hasattr(params, "requires_grad") or not hasattr(params, "__iter__"):
-            raise TypeError(
-                f"{type(self).__name__}: pass a list of Tensors, such as model.parameters(), not "
-                f"a single {type(params).__name__}"
-            )
-        self.params = list(params)
-        if not self.params:
-            raise ValueError(
-                f"{type(self).__name__}: no parameters to optimize; pass model.parameters()"
-            )
-        for i, p in enumerate(self.params):
-            if not getattr(p, "is_leaf", False):
-                result = "the result of an operation, not an input Tensor"
-                what = result if hasattr(p, "is_leaf") else f"a {type(p).__name__}, not a Tensor"
-                raise TypeError(f"{type(self).__name__}: parameter {i} is {what}")
-        if len({id(p) for p in self.params}) != len(self.params):
-            raise ValueError(f"{type(self).__name__}: a parameter is given more than once")
-        _check(self, lr=lr, **hyper)
-        self.lr, self.hyper = lr, hyper
-        self.state = [{} for _ in self.params]
-        self._scratch = {}
-
-    def zero_grad(self):
-        """Forget the parameters' gradients."""
-        for p in self.params:
-            p.grad = None
-
-    def step(self):
-        """Update every parameter that has a gradient, in place.
-
-        Raises ValueError, before anything changes, where a parameter has got another shape.
-        """
-        ready = [
-            (p, state)
-            for p, state in zip(self.params, self.state, strict=True)
-            if p.grad is not None and p.requires_grad
-        ]
-        for p, state in ready:
-            if state and state["shape"] != p.shape:
-                raise ValueError(
-                    f"{type(self).__name__}: a parameter had shape {state['shape']} and has "
-                    f"{p.shape} now; make a new optimizer for it"
-                )
-        for p, state in ready:
-            w, g = p.data, p.grad
-            if not state:
-                state |= {"step": 0, "shape": p.shape}
-                state |= {name: np.zeros(p.shape, p.dtype) for name in self.slots}
-            state["step"] += 1
-            if type(w) is float or not w.ndim:
-                p.data = self._number(w, g, state)
-                continue
-            w = np.asarray(w)
-            flat = w.reshape(-1) if w.flags.c_contiguous else w.flatten()
-            self._blocks(flat, np.ascontiguousarray(g).reshape(-1), state)
-            if not w.flags.c_contiguous:
-                w[...] = flat.reshape(w.shape)
-            p.data = w  # says that it was written: graphs recorded before must not read it
-
-    def _number(self, w, g, state):
-        """One number's step: on an array of one element."""
-        one = np.array([w])
-        self._blocks(one, np.array([g], one.dtype), state)
-        return float(one[0]) if type(w) is float else one.reshape(())
-
-    def _blocks(self, w, g, state):
-        constants = self.constants(state["step"])
-        slots = [state[name].reshape(-1) for name in self.slots]
-        a, b = self._buffers(w.dtype)
-        for start in range(0, w.size, BLOCK):
-            part = slice(start, start + BLOCK)
-            n = min(BLOCK, w.size - start)
-            self.update(w[part], g[part], a[:n], b[:n], *(s[part] for s in slots), **constants)
-
-    def _buffers(self, dtype):
-        if dtype not in self._scratch:
-            self._scratch[dtype] = np.empty(BLOCK, dtype), np.empty(BLOCK, dtype)
-        return self._scratch[dtype]
-
-    def constants(self, step):
-        """What is the same for all elements in step number `step`, by `update`'s names."""
-        return {}
-
-    def update(self, w, g, a, b, *slots, **constants):
-        """Update the weights `w` and the state `slots` in place; a and b are scratch."""
-        raise TypeError(f"{type(self).__name__} does not say how to update")
-
-    def __repr__(self):
-        settings = ", ".join(f"{k}={v!r}" for k, v in {"lr": self.lr, **self.hyper}.items())
-        size = sum(p.size for p in self.params)
-        return f"{type(self).__name__}({settings}; {size:,} numbers in {len(self.params)} arrays)"
+from .executor import Optimizer
+from .rules import nadam_momenta
 
 
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked; see `optim.rules.sgd` for the formula.
 
-    momentum       β in [0, 1): how much of the last step's velocity goes into the next
-    nesterov       take the gradient at the point looked ahead to; needs a momentum
-    weight_decay   λ of the L2 penalty
+    momentum   β in [0, 1): how much of the last step's velocity goes into the next
+    nesterov   take the gradient at the point looked ahead to; needs a momentum
     """
 
     def __init__(self, params, lr=1e-3, momentum=0.0, nesterov=False, weight_decay=0.0):
@@ -132,83 +38,392 @@ class SGD(Optimizer):
         super().__init__(
             params, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
         )
-        if momentum:
-            self.slots = ("velocity",)
 
-    def update(self, w, g, a, b, velocity=None):
+    def slots(self, hyper):
+        """v, where there is a momentum."""
+        return {"velocity": 0.0} if hyper["momentum"] else {}
+
+    def constants(self, hyper, state):
+        """η, β, and whether to look ahead."""
+        return {"lr": hyper["lr"], "beta": hyper["momentum"], "nesterov": hyper["nesterov"]}
+
+    def update(self, w, g, scratch, velocity=None, *, lr, beta, nesterov):
         """v ← βv + g;  w ← w - ηv."""
-        h = self.hyper
-        if h["weight_decay"]:
-            np.multiply(w, h["weight_decay"], out=b)
-            g = np.add(b, g, out=b)
+        a, *_ = scratch
         if velocity is not None:
-            velocity *= h["momentum"]
+            velocity *= beta
             velocity += g
-            if h["nesterov"]:
-                np.multiply(velocity, h["momentum"], out=a)
-                g = np.add(a, g, out=a)
+            if nesterov:
+                np.multiply(velocity, beta, out=a)
+                a += g
+                g = a
             else:
                 g = velocity
-        np.multiply(g, self.lr, out=a)
+        np.multiply(g, lr, out=a)
         w -= a
+
+
+class Momentum(Optimizer):
+    """Momentum with the rate inside, as lecture C has it; see `optim.rules.momentum`.
+
+    momentum   β in [0, 1): how much of the last step goes into the next
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0.9, weight_decay=0.0):
+        super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """ΔW."""
+        return {"delta": 0.0}
+
+    def constants(self, hyper, state):
+        """η and β."""
+        return {"lr": hyper["lr"], "beta": hyper["momentum"]}
+
+    def update(self, w, g, scratch, delta, *, lr, beta):
+        """Δ ← βΔ - ηg;  w ← w + Δ."""
+        a, *_ = scratch
+        np.multiply(g, lr, out=a)
+        delta *= beta
+        delta -= a
+        w += delta
+
+
+class Nesterov(Momentum):
+    """Nesterov's momentum as lectures A and E have it; see `optim.rules.nesterov`.
+
+    momentum   β in [0, 1): how much of the last step goes into the next
+    """
+
+    def update(self, w, g, scratch, delta, *, lr, beta):
+        """Δ ← βΔ - ηg;  w ← w + βΔ - ηg."""
+        a, b, *_ = scratch
+        np.multiply(g, lr, out=a)
+        delta *= beta
+        delta -= a
+        np.multiply(delta, beta, out=b)
+        b -= a
+        w += b
+
+
+class RMSprop(Optimizer):
+    """RMSprop; see `optim.rules.rmsprop` for the formula.
+
+    alpha   γ in [0, 1): decay of the average of squares
+    """
+
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0):
+        super().__init__(params, lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """The sum of g²: E/(1-γ)."""
+        return {"squares": 0.0}
+
+    def constants(self, hyper, state):
+        """ηg/(√E + ε) = rate · g/(√squares + eps)."""
+        root = (1 - hyper["alpha"]) ** -0.5
+        return {"alpha": hyper["alpha"], "rate": hyper["lr"] * root, "eps": hyper["eps"] * root}
+
+    def update(self, w, g, scratch, squares, *, alpha, rate, eps):
+        """E ← γE + (1-γ)g²;  w ← w - ηg/(√E + ε)."""
+        a, *_ = scratch
+        _add_square(squares, g, alpha, a)
+        _divide(g, squares, rate, eps, a)
+        w -= a
+
+
+class Adagrad(Optimizer):
+    """Adagrad; see `optim.rules.adagrad` for the formula."""
+
+    def __init__(self, params, lr=1e-2, eps=1e-10, weight_decay=0.0):
+        super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """The sum of g²."""
+        return {"total": 0.0}
+
+    def constants(self, hyper, state):
+        """η and ε."""
+        return {"lr": hyper["lr"], "eps": hyper["eps"]}
+
+    def update(self, w, g, scratch, total, *, lr, eps):
+        """s ← s + g²;  w ← w - ηg/(√s + ε)."""
+        a, *_ = scratch
+        np.multiply(g, g, out=a)
+        total += a
+        _divide(g, total, lr, eps, a)
+        w -= a
+
+
+class Adadelta(Optimizer):
+    """Adadelta; see `optim.rules.adadelta` for the formula.
+
+    rho   ρ in [0, 1): decay of the averages of squares
+    """
+
+    def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
+        super().__init__(params, lr, rho=rho, eps=eps, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """The sums of g² and of Δ²."""
+        return {"squares": 0.0, "moved": 0.0}
+
+    def constants(self, hyper, state):
+        """η, ρ; ε beside the sums."""
+        rho = hyper["rho"]
+        return {"lr": hyper["lr"], "rho": rho, "eps": hyper["eps"] / (1 - rho)}
+
+    def update(self, w, g, scratch, squares, moved, *, lr, rho, eps):
+        """Δ = g √((D + ε)/(E + ε));  w ← w - ηΔ."""
+        a, b, *_ = scratch
+        _add_square(squares, g, rho, a)
+        np.add(squares, eps, out=a)
+        np.add(moved, eps, out=b)
+        b /= a
+        np.sqrt(b, out=b)
+        b *= g
+        _add_square(moved, b, rho, a)
+        if lr != 1:
+            b *= lr
+        w -= b
 
 
 class Adam(Optimizer):
     """Adam; see `optim.rules.adam` for the formula.
 
-    betas          decay of the averages of gradients and of their squares, in [0, 1)
-    eps            added to the root
-    weight_decay   λ of the L2 penalty
+    betas   decay of the averages of gradients and of their squares, in [0, 1)
     """
-
-    slots = ("mean", "square")
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def constants(self, step):
-        """Bias corrections, folded: η m̂/(√v̂ + ε) = rate · m / (√v + eps)."""
-        b1, b2 = self.hyper["betas"]
-        root = (1 - b2**step) ** 0.5
-        return {"rate": self.lr * root / (1 - b1**step), "eps": self.hyper["eps"] * root}
+    def slots(self, hyper):
+        """The sums of g and g²: m/(1-β₁) and v/(1-β₂)."""
+        return {"total": 0.0, "squares": 0.0}
 
-    def update(self, w, g, a, b, mean, square, rate, eps):
-        """m ← m + (1-β₁)(g - m);  v ← β₂v + (1-β₂)g²;  w ← w - rate · m / (√v + eps)."""
-        b1, b2 = self.hyper["betas"]
-        if self.hyper["weight_decay"]:
-            np.multiply(w, self.hyper["weight_decay"], out=b)
-            g = np.add(b, g, out=b)
-        np.subtract(g, mean, out=a)
-        a *= 1 - b1
-        mean += a
-        np.multiply(g, g, out=a)
-        a *= 1 - b2
-        square *= b2
-        square += a
-        np.sqrt(square, out=a)
+    def constants(self, hyper, state):
+        """Bias corrections, folded: η m̂/(√v̂ + ε) = rate · total/(√squares + eps)."""
+        (b1, b2), step = hyper["betas"], state["step"]
+        root = _root(b2, step)
+        rate = hyper["lr"] * root * (1 - b1) / (1 - b1**step)
+        return {"b1": b1, "b2": b2, "rate": rate, "eps": hyper["eps"] * root}
+
+    def update(self, w, g, scratch, total, squares, *, b1, b2, rate, eps):
+        """m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - η m̂/(√v̂ + ε)."""
+        a, *_ = scratch
+        _add(total, g, b1)
+        _add_square(squares, g, b2, a)
+        _divide(total, squares, rate, eps, a)
+        w -= a
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, w ← w - ηλw; see `optim.rules.adamw`."""
+
+    decoupled = True
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class Adamax(Optimizer):
+    """AdaMax; see `optim.rules.adamax` for the formula.
+
+    betas   decay of the average of gradients and of the largest |g|, in [0, 1)
+    """
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """The sum of g, m/(1-β₁), and u."""
+        return {"total": 0.0, "peak": 0.0}
+
+    def constants(self, hyper, state):
+        """η with the bias correction; β₁, β₂, ε."""
+        b1, b2 = hyper["betas"]
+        rate = hyper["lr"] * (1 - b1) / (1 - b1 ** state["step"])
+        return {"b1": b1, "b2": b2, "rate": rate, "eps": hyper["eps"]}
+
+    def update(self, w, g, scratch, total, peak, *, b1, b2, rate, eps):
+        """u ← max(β₂u, |g| + ε);  w ← w - η m̂/u."""
+        a, *_ = scratch
+        _add(total, g, b1)
+        peak *= b2
+        np.abs(g, out=a)
         a += eps
-        np.divide(mean, a, out=a)
+        np.maximum(peak, a, out=peak)
+        np.divide(total, peak, out=a)
         a *= rate
         w -= a
 
 
-def _check(optimizer, **settings):
-    """Raise ValueError for a setting outside its range."""
-    ranges = {
-        "lr": ("a finite number >= 0", lambda v: 0 <= v < float("inf")),
-        "momentum": ("in [0, 1)", lambda v: 0 <= v < 1),
-        "betas": ("two numbers in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
-        "eps": ("a number > 0", lambda v: v > 0),
-        "weight_decay": ("a number >= 0", lambda v: v >= 0),
-    }
-    for name, value in settings.items():
-        if name in ranges:
-            wanted, holds = ranges[name]
-            try:
-                fine = holds(value)
-            except TypeError:
-                fine = False
-            if not fine:
-                raise ValueError(
-                    f"{type(optimizer).__name__}: {name} must be {wanted}, not {value!r}"
-                )
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum; see `optim.rules.nadam` for the formula.
+
+    betas            decay of the averages of gradients and of their squares, in [0, 1)
+    momentum_decay   ψ: how fast μ rises to β₁
+    """
+
+    numbers = ("product",)
+
+    def __init__(
+        self,
+        params,
+        lr=2e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        momentum_decay=4e-3,
+    ):
+        super().__init__(
+            params,
+            lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum_decay=momentum_decay,
+        )
+
+    def slots(self, hyper):
+        """The sums of g and g², as in Adam."""
+        return {"total": 0.0, "squares": 0.0}
+
+    def constants(self, hyper, state):
+        """The factors of m and g, both with η and the correction of v; "product" is μ₁…μₜ."""
+        (b1, b2), step = hyper["betas"], state["step"]
+        now, coming = nadam_momenta(step, b1, hyper["momentum_decay"])
+        product = state["product"] = state.get("product", 1.0) * now
+        root = _root(b2, step)
+        return {
+            "b1": b1,
+            "b2": b2,
+            "of_total": hyper["lr"] * root * (1 - b1) * coming / (1 - product * coming),
+            "of_g": hyper["lr"] * root * (1 - now) / (1 - product),
+            "eps": hyper["eps"] * root,
+        }
+
+    def update(self, w, g, scratch, total, squares, *, b1, b2, of_total, of_g, eps):
+        """w ← w - (of_total · total + of_g · g)/(√squares + eps)."""
+        a, b, *_ = scratch
+        _add(total, g, b1)
+        _add_square(squares, g, b2, a)
+        np.multiply(total, of_total, out=b)
+        np.multiply(g, of_g, out=a)
+        b += a
+        _divide(b, squares, 1, eps, a)
+        w -= a
+
+
+class Rprop(Optimizer):
+    """Rprop; see `optim.rules.rprop` for the formula.
+
+    lr           the first step size
+    etas         factors where the sign turns and where it stays
+    step_sizes   the least and the largest step
+    """
+
+    def __init__(self, params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50.0)):
+        super().__init__(params, lr, etas=etas, step_sizes=step_sizes)
+
+    def slots(self, hyper):
+        """The last gradient and the step size."""
+        return {"previous": 0.0, "size": hyper["lr"]}
+
+    def constants(self, hyper, state):
+        """The factors η⁻ and η⁺; the bounds."""
+        (down, up), (least, most) = hyper["etas"], hyper["step_sizes"]
+        return {"down": down, "up": up, "least": least, "most": most}
+
+    def update(self, w, g, scratch, previous, size, *, down, up, least, most):
+        """Factor of the size: 1 + t (up - down)/2 + t² ((up + down)/2 - 1), t = sign(g g')."""
+        t, a, *_ = scratch
+        np.multiply(g, previous, out=t)
+        np.sign(t, out=t)
+        np.multiply(t, (up + down) / 2 - 1, out=a)
+        a += (up - down) / 2
+        a *= t
+        a += 1
+        size *= a
+        np.clip(size, least, most, out=size)
+        np.clip(t, -1, 0, out=t)
+        t += 1  # 0 where the sign has turned, otherwise 1
+        np.multiply(g, t, out=previous)
+        np.sign(previous, out=a)
+        a *= size
+        w -= a
+
+
+class Quickprop(Optimizer):
+    """Quickprop; see `optim.rules.quickprop` for the formula.
+
+    mu   μ > 0: how many times the last step a step may be
+    """
+
+    def __init__(self, params, lr=1e-2, mu=1.75, weight_decay=0.0):
+        super().__init__(params, lr, mu=mu, weight_decay=weight_decay)
+
+    def slots(self, hyper):
+        """The last gradient and the last step."""
+        return {"previous": 0.0, "delta": 0.0}
+
+    def constants(self, hyper, state):
+        """η and μ."""
+        return {"lr": hyper["lr"], "mu": hyper["mu"]}
+
+    def update(self, w, g, scratch, previous, delta, *, lr, mu):
+        """Δ ← μΔ or Δg/(g' - g), and -ηg where the slope keeps its sign or nothing moved."""
+        a, b, c, mask = scratch
+        np.subtract(previous, g, out=a)
+        np.not_equal(a, 0, out=mask)
+        b.fill(0)
+        np.divide(g, a, out=b, where=mask)
+        np.clip(b, -mu, mu, out=b)
+        np.multiply(g, previous, out=c)
+        np.abs(g, out=a)
+        np.abs(previous, out=previous)
+        previous *= mu / (1 + mu)
+        a -= previous
+        np.less_equal(c, 0, out=mask)
+        np.copyto(a, -1, where=mask)
+        np.greater_equal(a, 0, out=mask)  # the slope keeps its sign and has hardly fallen
+        np.copyto(b, mu, where=mask)
+        b *= delta
+        np.equal(delta, 0, out=mask)
+        np.copyto(c, 1, where=mask)
+        np.greater(c, 0, out=mask)
+        np.multiply(g, lr, out=a)
+        np.subtract(b, a, out=b, where=mask)
+        np.copyto(delta, b)
+        w += b
+        np.copyto(previous, g)
+
+
+# --- what several of them do, with scratch `a` -------------------------------------------------
+
+
+def _add(total, g, beta):
+    """M ← βM + g."""
+    total *= beta
+    total += g
+
+
+def _add_square(squares, g, beta, a):
+    """V ← βV + g²."""
+    np.multiply(g, g, out=a)
+    squares *= beta
+    squares += a
+
+
+def _root(beta, step):
+    """√squares = root · √v̂, where v̂ is the average of squares with its bias corrected."""
+    return ((1 - beta**step) / (1 - beta)) ** 0.5
+
+
+def _divide(x, squares, rate, eps, a):
+    """a ← rate · x/(√squares + eps)."""
+    np.sqrt(squares, out=a)
+    a += eps
+    np.divide(x, a, out=a)
+    if rate != 1:
+        a *= rate

@@ -45,7 +45,8 @@ from autograd.matrices import FEWEST
 from autograd.primitive import Primitive, plain, registry
 from autograd.rules.random import uniform
 from autograd.tree import flatten
-from nn.functional import batch_norm, cross_entropy, linear
+from nn.functional import batch_norm, linear
+from nn.losses import cross_entropy
 
 from .samples import SAMPLES
 from .strict import Strict

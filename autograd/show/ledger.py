@@ -1,10 +1,10 @@
 """The ledger's `Comparison` and `Scaling` as text, as tables in notebooks, and as pictures."""
 
-import html
 import math
 import textwrap
 
 from .numbers import between, in_bytes, plural, seconds, short
+from .tables import aligned, html_table
 
 CLASSES = {
     "additions": "add", "multiplications": "multiply", "divisions": "divide",
@@ -25,10 +25,10 @@ def comparison_text(comparison, width):
     for exact in (True, False):
         table = [_operations(comparison, row, exact) for row in rows]
         heads = ["operations", *_classes(comparison).values(), "total", "× f"]
-        operations = _aligned(heads, table)
+        operations = aligned(heads, table)
         if len(operations[0]) <= width:
             break
-    measured = _aligned(*_measured(comparison, rows))
+    measured = aligned(*_measured(comparison, rows))
     notes = [line for note in _notes(comparison) for line in textwrap.wrap(note, width)]
     return "\n".join([_title(comparison), "", *operations, "", *measured, "", *notes])
 
@@ -43,7 +43,7 @@ def comparison_html(comparison):
         for row, cells in zip(rows, measured, strict=True)
     ]
     titles = [_calls(row.counts) for row in rows]
-    return _html(_title(comparison), heads, lines, titles, list(_notes(comparison)))
+    return html_table(_title(comparison), heads, lines, titles, list(_notes(comparison)))
 
 
 def comparison_plot(comparison):
@@ -132,13 +132,13 @@ def _notes(comparison):
 
 def scaling_text(scaling):
     """The table of exponents."""
-    return "\n".join([_growth(scaling), "", *_aligned(*_table(scaling))])
+    return "\n".join([_growth(scaling), "", *aligned(*_table(scaling))])
 
 
 def scaling_html(scaling):
     """The same for notebooks."""
     heads, lines = _table(scaling)
-    return _html(_growth(scaling), heads, lines)
+    return html_table(_growth(scaling), heads, lines)
 
 
 def scaling_plot(scaling):
@@ -194,41 +194,6 @@ def _in_class(counts, name):
 def _calls(counts):
     """What a row's calls were, in words."""
     return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.calls.items()))
-
-
-def _aligned(heads, lines):
-    """Lines of a table: names to the left, the rest to the right."""
-    table = [heads, *lines]
-    widths = [max(len(line[i]) for line in table) for i in range(len(heads))]
-    first, *rest = widths
-
-    def line(cells):
-        cells = [f"{c:>{w}}" for c, w in zip(cells[1:], rest, strict=True)]
-        return "  ".join([f"{{:<{first}}}", *cells])
-
-    text = [line(cells).format(cells[0]) for cells in table]
-    return [text[0], "─" * len(text[0]), *text[1:]]
-
-
-def _html(title, heads, lines, titles=None, notes=()):
-    right, left = "text-align: right", "text-align: left"
-
-    def row(tag, cells, tip=""):
-        tip = f' title="{html.escape(tip)}"' if tip else ""
-        inside = "".join(
-            f'<{tag} style="{right if i else left}; white-space: nowrap">{html.escape(c)}</{tag}>'
-            for i, c in enumerate(cells)
-        )
-        return f"<tr{tip}>{inside}</tr>"
-
-    body = "".join(
-        row("td", line, tip) for line, tip in zip(lines, titles or [""] * len(lines), strict=True)
-    )
-    below = "".join(f"<div>{html.escape(note)}</div>" for note in notes)
-    return (
-        f"<div><b>{html.escape(title)}</b><table><thead>{row('th', heads)}</thead>"
-        f"<tbody>{body}</tbody></table><small>{below}</small></div>"
-    )
 
 
 def _pyplot():

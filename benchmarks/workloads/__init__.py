@@ -1,7 +1,7 @@
 """The workloads, in the order of the table. To add one, define a Workload and list it here."""
 
 from benchmarks.workload import Workload
-from benchmarks.workloads import arrays, modes, networks, plans, scalars
+from benchmarks.workloads import arrays, modes, networks, optimizers, plans, recurrent, scalars
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -12,6 +12,8 @@ WORKLOADS: dict[str, Workload] = {
         networks.SMALL,
         networks.LARGE,
         networks.LARGE_ADAM,
+        *optimizers.STEPS,
+        recurrent.ELMAN,
         arrays.PRODUCT_BY_INDEX,
         networks.MEMORY,
         modes.JACOBIAN_REVERSE,

@@ -1,0 +1,466 @@
+"""The base of the optimizers: groups of parameters, their state, and how a step is worked through.
+
+    group     a dict: parameters, and what it sets otherwise than the optimizer's ``hyper``
+    slot      an array of state shaped like its parameter
+    span      a stretch of one large parameter, with its gradient and slots
+
+Arrays of more than BLOCK elements are worked through in blocks, which stay in the processor's
+cache, and by two threads where a step has enough to do: NumPy computes without the interpreter's
+lock.  After the first step nothing is allocated.
+"""
+
+import contextvars
+import functools
+import os
+
+import numpy as np
+
+BLOCK = 65536  # elements worked on at a time: few enough for the cache, enough for few calls
+THREADED = 2 * BLOCK  # elements from which a second thread pays
+SCRATCH = 4  # arrays for intermediate results: three for `update`, one for the decayed gradient
+
+
+class Group(dict):
+    """A group's own settings and its "params"; what it does not set is read from `hyper`."""
+
+    def __init__(self, own, hyper):
+        super().__init__(own)
+        self.hyper = hyper
+
+    def __missing__(self, name):
+        return self.hyper[name]
+
+    def own(self):
+        """What the group sets for itself."""
+        return {name: value for name, value in self.items() if name != "params"}
+
+
+class Optimizer:
+    """Base: holds parameters and their state; a subclass updates one block of one array.
+
+    params   Tensors that are variables, or dicts ``{"params": [...], "lr": ...}`` of groups with
+             settings of their own (see `group_parameters`); ValueError for none, TypeError for
+             others
+    lr       learning rate η >= 0
+    """
+
+    decoupled = False  # whether weight decay is a step of its own, w ← w - ηλw
+
+    def __init__(self, params, lr, **hyper):
+        self.hyper = {"lr": lr, **hyper}
+        self._check(self.hyper)
+        self.param_groups = [Group(group, self.hyper) for group in self._groups(params)]
+        for group in self.param_groups:
+            self._check(group.own())
+        self._places = [
+            (p, i) for i, group in enumerate(self.param_groups) for p in group["params"]
+        ]
+        self._check_parameters()
+        self.state = [{} for _ in self._places]
+        self._scratch = {}
+
+    @property
+    def params(self):
+        """All parameters, group by group."""
+        return [p for p, _ in self._places]
+
+    @property
+    def lr(self):
+        """The learning rate of all groups that set none of their own."""
+        return self.hyper["lr"]
+
+    @lr.setter
+    def lr(self, value):
+        self._check({"lr": value})
+        self.hyper["lr"] = value
+
+    # --- what a subclass says ---
+
+    def slots(self, hyper):
+        """Names of the state arrays, each with the number it is filled with at first."""
+        return {}
+
+    def constants(self, hyper, state):
+        """What is the same for all elements in a step, by `update`'s names.
+
+        Numbers of the state may change here: it is called once for each parameter and step.
+        """
+        return {}
+
+    def update(self, w, g, scratch, *slots, **constants):
+        """Update the weights `w` and the state `slots` in place.
+
+        scratch   three arrays like w, and one of booleans
+        """
+        raise TypeError(f"{type(self).__name__} does not say how to update")
+
+    # --- a step ---
+
+    def zero_grad(self):
+        """Forget the parameters' gradients."""
+        for p, _ in self._places:
+            p.grad = None
+
+    def step(self):
+        """Update every parameter that has a gradient, in place.
+
+        Raises ValueError, before anything changes, where a parameter has got another shape.
+        """
+        ready = []
+        for (p, i), state in zip(self._places, self.state, strict=True):
+            g = p.grad
+            if g is not None and p.requires_grad:
+                ready.append((p, g, i, state))
+                if state and state["shape"] != p.shape:
+                    raise ValueError(
+                        f"{type(self).__name__}: a parameter had shape {state['shape']} and has "
+                        f"{p.shape} now; make a new optimizer for it"
+                    )
+        groups = [self._prepared(group) for group in self.param_groups]
+        spans, back = [], []
+        for p, g, i, state in ready:
+            hyper, fill, decay, shrink = groups[i]
+            if not state:
+                state |= {"step": 0, "shape": p.shape}
+            for name in fill:
+                if name not in state:
+                    state[name] = np.full(p.shape, fill[name], p.dtype)
+            state["step"] += 1
+            constants = decay, shrink, self.constants(hyper, state)
+            slots = [state[name] for name in fill]
+            w = p.data
+            if type(w) is float or not w.ndim:
+                p.data = self._number(w, g, slots, constants)
+                continue
+            w = np.asarray(w)
+            if w.size <= BLOCK:
+                self._move(w, g, slots, constants, self._buffers(w.dtype, w.shape))
+            else:
+                flat = w.reshape(-1) if w.flags.c_contiguous else w.flatten()
+                if not w.flags.c_contiguous:
+                    back.append((w, flat))
+                g = np.ascontiguousarray(g).reshape(-1)
+                spans.append((flat, g, [slot.reshape(-1) for slot in slots], constants))
+            p.data = w  # says that it was written: graphs recorded before must not read it
+        if spans:
+            self._work(spans)
+        for w, flat in back:
+            w[...] = flat.reshape(w.shape)
+
+    def _prepared(self, group):
+        """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
+        hyper = {**self.hyper, **group}
+        decay = hyper.get("weight_decay", 0)
+        apart = self.decoupled
+        return hyper, self.slots(hyper), *((0, 1 - hyper["lr"] * decay) if apart else (decay, 1))
+
+    def _number(self, w, g, slots, constants):
+        """One number's step: on an array of one element."""
+        one = np.array([w])
+        slots = [slot.reshape(1) for slot in slots]
+        self._move(one, np.array([g], one.dtype), slots, constants, self._buffers(one.dtype, (1,)))
+        return float(one[0]) if type(w) is float else one.reshape(())
+
+    def _move(self, w, g, slots, constants, scratch):
+        decay, shrink, constants = constants
+        *scratch, decayed, mask = scratch
+        if decay:
+            np.multiply(w, decay, out=decayed)
+            g = np.add(decayed, g, out=decayed)
+        if shrink != 1:
+            w *= shrink
+        self.update(w, g, (*scratch, mask), *slots, **constants)
+
+    def _work(self, spans):
+        """Move all spans, half of the elements in a second thread where that pays."""
+        total = sum(w.size for w, *_ in spans)
+        if total < THREADED or _threads() < 2:
+            self._through(spans, 0)
+            return
+        first, second = _halves(spans, total // 2)
+        # The context carries np.errstate over.
+        there = _pool().submit(contextvars.copy_context().run, self._through, second, 1)
+        try:
+            self._through(first, 0)
+        finally:
+            problem = there.exception()
+        if problem is not None:
+            raise problem
+
+    def _through(self, spans, thread):
+        for w, g, slots, constants in spans:
+            scratch = self._buffers(w.dtype, (BLOCK,), thread)
+            for start in range(0, w.size, BLOCK):
+                part = slice(start, start + BLOCK)
+                n = min(BLOCK, w.size - start)
+                self._move(
+                    w[part], g[part], [s[part] for s in slots], constants, [s[:n] for s in scratch]
+                )
+
+    def _buffers(self, dtype, shape, thread=0):
+        """Scratch arrays of a shape, all in the same memory for each thread and dtype."""
+        key = dtype, shape, thread
+        if key not in self._scratch:
+            whole = dtype, thread
+            if whole not in self._scratch:
+                arrays = np.empty((SCRATCH, BLOCK), dtype)
+                self._scratch[whole] = [*arrays, np.empty(BLOCK, bool)]
+            size = int(np.prod(shape))
+            self._scratch[key] = [a[:size].reshape(shape) for a in self._scratch[whole]]
+        return self._scratch[key]
+
+    def __getstate__(self):
+        """What a copy or pickle takes along: all but the scratch arrays."""
+        return {**self.__dict__, "_scratch": {}}
+
+    # --- state ---
+
+    def state_dict(self):
+        """Settings and state as a flat dict of numbers and copied arrays, by name.
+
+        "lr", "betas" and so on; "groups.1.lr" what group 1 sets for itself; "state.0.total" the
+        arrays of parameter 0, in the order of `params`.
+
+        >>> from autograd import Tensor
+        >>> from optim import SGD
+        >>> p = Tensor([1.0, 2.0])
+        >>> p.grad = np.array([0.5, 0.0])
+        >>> optimizer = SGD([p], momentum=0.9)
+        >>> optimizer.step()
+        >>> optimizer.state_dict()["state.0.velocity"]
+        array([0.5, 0. ])
+        """
+        found = dict(self.hyper)
+        for i, group in enumerate(self.param_groups):
+            found |= {f"groups.{i}.{name}": value for name, value in group.own().items()}
+        for i, state in enumerate(self.state):
+            found |= {
+                f"state.{i}.{name}": value.copy() if isinstance(value, np.ndarray) else value
+                for name, value in state.items()
+                if name != "shape"
+            }
+        return {k: np.array(v) if isinstance(v, tuple) else v for k, v in found.items()}
+
+    def load_state_dict(self, state):
+        """Take settings and state from `state`; nothing changes unless all of it fits.
+
+        Raises ValueError naming what is missing, unexpected, or of another shape or dtype.
+        """
+        problems, rest = [], dict(state)
+        hyper = self._settings(rest, "", problems)
+        problems += [f"missing {name}" for name in self.hyper if name not in hyper]
+        owns = [
+            self._settings(rest, f"groups.{i}.", problems) for i in range(len(self.param_groups))
+        ]
+        states = [
+            self._state_of(i, p, {**hyper, **owns[group]}, rest, problems)
+            for i, (p, group) in enumerate(self._places)
+        ]
+        problems += [f"unexpected {name}" for name in rest]
+        if problems:
+            raise ValueError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
+        self.hyper.update(hyper)
+        for group, own in zip(self.param_groups, owns, strict=True):
+            params = group["params"]
+            group.clear()
+            group.update(own, params=params)
+        self.state = states
+
+    def _settings(self, rest, prefix, problems):
+        """The settings under a prefix, taken out of `rest`."""
+        found = {}
+        for name in self.hyper:
+            if prefix + name in rest:
+                value = rest.pop(prefix + name)
+                found[name] = tuple(np.ravel(value).tolist()) if np.ndim(value) else _number(value)
+                try:
+                    self._check({name: found[name]})
+                except ValueError as error:
+                    problems.append(f"{prefix}{name}: {error}")
+        return found
+
+    def _state_of(self, i, p, hyper, rest, problems):
+        """The state of parameter number i, taken out of `rest`; {} where it has none."""
+        prefix = f"state.{i}."
+        given = {name[len(prefix) :]: name for name in rest if name.startswith(prefix)}
+        if not given or len(hyper) < len(self.hyper):
+            return {}
+        given = {name: rest.pop(whole) for name, whole in given.items()}
+        slots = list(self.slots(hyper))
+        found = {"shape": p.shape}
+        for name in ("step", *self.numbers, *slots):
+            if name not in given:
+                problems.append(f"missing {prefix}{name}")
+                continue
+            value = np.array(given.pop(name))
+            wanted = (p.shape, p.dtype) if name in slots else ((), value.dtype)
+            if (value.shape, value.dtype) != wanted or value.dtype.kind not in "fiu":
+                problems.append(
+                    f"{prefix}{name} is {value.dtype} of shape {value.shape}, wanted is "
+                    + (f"{p.dtype} of shape {p.shape}" if name in slots else "a number")
+                )
+            found[name] = value if name in slots else value.item()
+        problems += [f"unexpected {prefix}{name}" for name in given]
+        return found
+
+    numbers = ()  # names of the numbers in the state, besides "step"
+
+    # --- what is passed in ---
+
+    def _groups(self, params):
+        """`params` as a list of dicts with the key "params"."""
+        kind = type(self).__name__
+        if hasattr(params, "requires_grad") or not hasattr(params, "__iter__"):
+            raise TypeError(
+                f"{kind}: pass a list of Tensors, such as model.parameters(), not "
+                f"a single {type(params).__name__}"
+            )
+        params = list(params)
+        if not any(isinstance(p, dict) for p in params):
+            return [{"params": params}]
+        for i, group in enumerate(params):
+            if not isinstance(group, dict) or "params" not in group:
+                raise TypeError(f'{kind}: group {i} is no dict with the key "params"')
+            unknown = [name for name in group if name not in ("params", *self.hyper)]
+            if unknown:
+                raise ValueError(
+                    f"{kind}: group {i} sets {', '.join(map(repr, unknown))}; there are "
+                    f"{', '.join(self.hyper)}"
+                )
+        return [{**group, "params": _listed(group["params"])} for group in params]
+
+    def _check_parameters(self):
+        kind, params = type(self).__name__, self.params
+        if not params:
+            raise ValueError(f"{kind}: no parameters to optimize; pass model.parameters()")
+        for i, p in enumerate(params):
+            if not getattr(p, "is_leaf", False):
+                result = "the result of an operation, not an input Tensor"
+                what = result if hasattr(p, "is_leaf") else f"a {type(p).__name__}, not a Tensor"
+                raise TypeError(f"{kind}: parameter {i} is {what}")
+        if len({id(p) for p in params}) != len(params):
+            raise ValueError(f"{kind}: a parameter is given more than once")
+
+    def _check(self, settings):
+        """Raise ValueError for a setting outside its range."""
+        for name, value in settings.items():
+            if name in RANGES:
+                wanted, holds = RANGES[name]
+                try:
+                    fine = holds(value)
+                except TypeError:
+                    fine = False
+                if not fine:
+                    raise ValueError(
+                        f"{type(self).__name__}: {name} must be {wanted}, not {value!r}"
+                    )
+
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v!r}" for k, v in self.hyper.items())
+        params = self.params
+        size = sum(p.size for p in params)
+        groups = f" in {len(self.param_groups)} groups" if len(self.param_groups) > 1 else ""
+        return (
+            f"{type(self).__name__}({settings}; {size:,} numbers in {len(params)} arrays{groups})"
+        )
+
+
+INFINITE = float("inf")
+RANGES = {
+    "lr": ("a finite number >= 0", lambda v: 0 <= v < INFINITE),
+    "momentum": ("in [0, 1)", lambda v: 0 <= v < 1),
+    "alpha": ("in [0, 1)", lambda v: 0 <= v < 1),
+    "rho": ("in [0, 1)", lambda v: 0 <= v < 1),
+    "betas": ("two numbers in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
+    # a smaller one vanishes in float32, and 0/0 would follow
+    "eps": ("a number > 0, at least 1e-30", lambda v: 1e-30 <= v < INFINITE),
+    "weight_decay": ("a finite number >= 0", lambda v: 0 <= v < INFINITE),
+    "momentum_decay": ("a finite number >= 0", lambda v: 0 <= v < INFINITE),
+    "etas": (
+        "two numbers, one in (0, 1) and one above 1",
+        lambda v: len(v) == 2 and 0 < v[0] < 1 < v[1] < INFINITE,
+    ),
+    "step_sizes": (
+        "two numbers with 0 < least <= most",
+        lambda v: len(v) == 2 and 0 < v[0] <= v[1] < INFINITE,
+    ),
+    "mu": ("a finite number > 0", lambda v: 0 < v < INFINITE),
+    "nesterov": ("True or False", lambda v: v in (True, False)),
+}
+
+
+def group_parameters(named, *rules):
+    """Groups for an optimizer: each parameter goes to the first rule whose predicate holds.
+
+    named   pairs of name and Tensor, such as ``model.named_parameters()``
+    rules   pairs ``(predicate(name, parameter), settings)``
+
+    What no rule takes forms the last group, with the optimizer's settings.  Raises ValueError
+    for a rule that takes nothing.
+
+    >>> import nn, optim
+    >>> model = nn.Linear(3, 2)
+    >>> groups = group_parameters(
+    ...     model.named_parameters(), (lambda name, p: p.ndim == 1, {"weight_decay": 0.0})
+    ... )
+    >>> [[p.name for p in group["params"]] for group in groups]
+    [['bias'], ['weight']]
+    >>> [group["weight_decay"] for group in optim.AdamW(groups).param_groups]
+    [0.0, 0.01]
+    """
+    taken = [[] for _ in rules]
+    rest = []
+    for name, p in named:
+        for (predicate, _), group in zip(rules, taken, strict=True):
+            if predicate(name, p):
+                group.append(p)
+                break
+        else:
+            rest.append(p)
+    for i, group in enumerate(taken):
+        if not group:
+            raise ValueError(f"group_parameters: rule {i} takes no parameter")
+    groups = [
+        {**settings, "params": group} for (_, settings), group in zip(rules, taken, strict=True)
+    ]
+    return [*groups, {"params": rest}] if rest else groups
+
+
+def _listed(params):
+    return [params] if hasattr(params, "requires_grad") else list(params)
+
+
+def _number(value):
+    return value.item() if hasattr(value, "item") else value
+
+
+def _halves(spans, half):
+    """The spans, cut after `half` elements."""
+    first, second = [], []
+    for w, g, slots, constants in spans:
+        cut = min(max(half, 0), w.size)
+        half -= w.size
+        if cut:
+            first.append((w[:cut], g[:cut], [s[:cut] for s in slots], constants))
+        if cut < w.size:
+            second.append((w[cut:], g[cut:], [s[cut:] for s in slots], constants))
+    return first, second
+
+
+@functools.cache
+def _threads():
+    """How many threads a step may use: OMP_NUM_THREADS counts here as it does for BLAS."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(2, cores or 1, int(asked) if asked.isdigit() and int(asked) else 2)
+
+
+@functools.cache
+def _pool():
+    from concurrent.futures import ThreadPoolExecutor  # where first used: importing stays quick
+
+    return ThreadPoolExecutor(1, thread_name_prefix="optim")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its thread
+    os.register_at_fork(after_in_child=_pool.cache_clear)

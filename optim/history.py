@@ -1,0 +1,203 @@
+"""What happened while training: a dict of lists that prints as a table and plots itself."""
+
+import html
+
+import numpy as np
+
+__all__ = ["History", "LearningRates", "pyplot"]
+
+ROWS = 10  # of a printed history, at most
+
+
+class History(dict):
+    """Name -> one number an epoch: "loss", "val_loss", "accuracy", "val_accuracy", "lr" ...
+
+    monitor   the name that "best" goes by: losses are to fall, everything else is to rise
+    best      the number of the best epoch, from 1; None before one has finished
+    stopped   why training ended: "epochs", "patience", "callback", "interrupted" or "not finite";
+              None while it runs
+    ratios    parameter's name -> ‖Δw‖ / ‖w‖ of one step in every epoch, where `fit` was asked for
+              ratios; about 1e-3 is usual
+
+    >>> history = History("loss")
+    >>> for loss in (2.0, 1.0, 1.5):
+    ...     history.append({"loss": loss})
+    >>> history
+    History of 3 epochs, best loss 1 in epoch 2
+    epoch  loss
+        1     2
+        2     1  best
+        3   1.5
+    >>> history["loss"]
+    [2.0, 1.0, 1.5]
+    """
+
+    def __init__(self, monitor="loss"):
+        super().__init__()
+        self.monitor, self.best, self.stopped, self.ratios = monitor, None, None, {}
+
+    @property
+    def epochs(self):
+        """How many epochs have finished."""
+        return min(map(len, self.values()), default=0)
+
+    def append(self, row):
+        """Add an epoch, a dict of numbers."""
+        for name, value in row.items():
+            self.setdefault(name, []).append(value)
+        value = self[self.monitor][-1]
+        if np.isfinite(value) and (self.best is None or self._above(value)):
+            self.best = self.epochs
+
+    def _above(self, value):
+        best = self[self.monitor][self.best - 1]
+        return value < best if self.monitor.endswith("loss") else value > best
+
+    def cut(self):
+        """Drop what an interrupted `append` left of an epoch."""
+        for values in self.values():
+            del values[self.epochs :]
+
+    # --- shown ---
+
+    def __repr__(self):
+        lines = [self._head()]
+        if self.epochs:
+            names, rows = self._table()
+            table = [names, *rows]
+            widths = [max(len(row[i]) for row in table) for i in range(len(names) - 1)]
+            for row in table:
+                cells = [f"{cell:>{w}}" for cell, w in zip(row, widths, strict=False)]
+                lines.append("  ".join([*cells, row[-1]]).rstrip())
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        names, rows = self._table()
+
+        def line(tag, cells):
+            inside = (f'<{tag} style="text-align: right">{html.escape(c)}</{tag}>' for c in cells)
+            return f"<tr>{''.join(inside)}</tr>"
+
+        body = "".join(line("td", row) for row in rows)
+        return (
+            f"<div><b>{html.escape(self._head())}</b><table><thead>{line('th', names)}</thead>"
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def _head(self):
+        head = f"History of {self.epochs} epoch{'s' * (self.epochs != 1)}"
+        if self.best:
+            value = self[self.monitor][self.best - 1]
+            head += f", best {self.monitor} {value:.4g} in epoch {self.best}"
+        return head + (f"; stopped: {self.stopped}" if self.stopped not in (None, "epochs") else "")
+
+    def _table(self):
+        """Some epochs' rows, among them the first, the best and the last."""
+        n = self.epochs
+        shown = (
+            {round(i) for i in np.linspace(1, n, ROWS - 1)} if n > ROWS else set(range(1, n + 1))
+        )
+        shown |= {self.best} if self.best else set()
+        rows = [
+            [str(i), *(f"{self[name][i - 1]:.4g}" for name in self), "best" * (i == self.best)]
+            for i in sorted(shown)
+        ]
+        return ["epoch", *self, ""], rows
+
+    def plot(self):
+        """Curves over the epochs, training beside validation, as a matplotlib Figure."""
+        panels = {}
+        for name in self:
+            panels.setdefault(name.removeprefix("val_"), []).append(name)
+        if len(set(self.get("lr", []))) < 2:
+            panels.pop("lr", None)
+        count = max(1, len(panels) + bool(self.ratios))
+        figure, axes = pyplot().subplots(
+            1, count, figsize=(4.5 * count, 3.5), layout="constrained", squeeze=False
+        )
+        axes = axes[0]
+        for ax, (title, names) in zip(axes, panels.items(), strict=False):
+            self._panel(ax, title, names)
+        if self.ratios:
+            for name, values in self.ratios.items():
+                axes[-1].plot(range(1, len(values) + 1), values, label=name, linewidth=1)
+            axes[-1].axhline(1e-3, color="black", linestyle=":", linewidth=1)
+            axes[-1].set(title="update / weight", xlabel="epoch", yscale="log")
+            axes[-1].legend(fontsize=7, frameon=False)
+        for ax in axes:
+            ax.grid(alpha=0.3)
+            ax.spines[["top", "right"]].set_visible(False)
+        return figure
+
+    def _panel(self, ax, title, names):
+        for name in names:
+            marker = {"marker": "o", "markersize": 3} if self.epochs < 2 else {}
+            label = "validation" if name.startswith("val_") else "training"
+            ax.plot(range(1, len(self[name]) + 1), self[name], label=label, **marker)
+        ax.set(title=title, xlabel="epoch")
+        if title in ("loss", "lr") and all(v > 0 for name in names for v in self[name]):
+            ax.set_yscale("log")
+        if self.best and self.monitor in names:
+            ax.axvline(self.best, color="gray", linestyle=":", label="best epoch")
+        if title != "lr":
+            ax.legend(fontsize=8, frameon=False)
+
+
+class LearningRates:
+    """What `lr_find` found: the loss while the learning rate rose; see `plot`.
+
+    lrs, losses   of every step
+    smooth        the running average of the losses
+    """
+
+    def __init__(self, smoothing):
+        self.smoothing, self._average = smoothing, 0.0
+        self.lrs, self.losses, self.smooth = [], [], []
+
+    def append(self, lr, loss):
+        """Add a step."""
+        self._average += (1 - self.smoothing) * (loss - self._average)
+        self.lrs.append(lr)
+        self.losses.append(loss)
+        self.smooth.append(self._average / (1 - self.smoothing ** len(self.lrs)))
+
+    @property
+    def suggestion(self):
+        """A tenth of the rate where the average is least; None where it does not fall."""
+        if not self.lrs:
+            return None
+        least = int(np.argmin(self.smooth))
+        falls = self.smooth[0] - self.smooth[least] > 0.01 * abs(self.smooth[0])
+        return self.lrs[least] / 10 if falls else None
+
+    def __repr__(self):
+        found = "none" if self.suggestion is None else f"{self.suggestion:.2g}"
+        reached = f" from {self.lrs[0]:.2g} to {self.lrs[-1]:.2g}" if self.lrs else ""
+        return f"LearningRates: {len(self.lrs)} steps{reached}, suggestion {found}"
+
+    def plot(self):
+        """The loss over the learning rate, as a matplotlib Figure."""
+        figure, ax = pyplot().subplots(figsize=(5.5, 3.5), layout="constrained")
+        ax.plot(self.lrs, self.losses, alpha=0.3, label="loss")
+        ax.plot(self.lrs, self.smooth, label="running average")
+        if self.suggestion is not None:
+            ax.axvline(
+                self.suggestion, color="gray", linestyle=":", label=f"lr={self.suggestion:.2g}"
+            )
+        start = max(self.smooth[0], min(self.smooth))
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        ax.set_ylim(top=start + 2 * (start - min(self.smooth)) or None)
+        ax.legend(fontsize=8, frameon=False)
+        ax.spines[["top", "right"]].set_visible(False)
+        return figure
+
+
+def pyplot():
+    """matplotlib.pyplot; ImportError saying how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(
+            "plot needs matplotlib: pip install matplotlib, or pip install 'speelpenning[learn]'"
+        ) from None
+    return plt

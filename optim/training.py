@@ -1,0 +1,464 @@
+"""Training: the loop everybody writes, and `fit`, which writes it for you.
+
+The loop itself is short, and always at hand when `fit` is not what you want:
+
+    loader = nn.data.Loader(x_train, y_train, batch_size=32, shuffle=True)
+    for epoch in range(epochs):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss(model(x), y).backward()
+            optimizer.step()
+
+`fit` is that loop with what a real run wants around it: validation and metrics, a history, early
+stopping, schedules, clipping, progress, and an end that leaves the best weights also after Ctrl-C
+or a loss that is no number any more.
+
+    history = optim.fit(model, (x, y), nn.cross_entropy, optimizer, epochs=100,
+                        validation=(x_val, y_val), metrics=[accuracy], patience=10)
+    history.plot()
+
+batch   the arrays that one step reads: ``*inputs, target``, examples on the first axis
+run     what callbacks are given: where training stands
+"""
+
+import copy
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+
+from autograd import no_grad
+from nn.data import Loader
+
+from .callbacks import Behind, Callback, Clipping, Ratios, Run, Stepping
+from .history import History, LearningRates
+
+__all__ = ["evaluate", "fit", "lr_find", "predict"]
+
+AT_ONCE = 256  # examples evaluated at a time: fewer calls than in training, and little memory
+
+
+def fit(
+    model, data, loss, optimizer, epochs=10, *,
+    batch_size=32, shuffle=True, generator=None, validation=None, metrics=None, monitor=None,
+    patience=None, schedule=None, schedule_every="epoch", clip_norm=None, clip_value=None,
+    ratios=False, callbacks=(), progress=True,
+):  # fmt: skip
+    """Train a Module in place; returns the `History`.
+
+    data         (x, y), a tuple of arrays with examples on the first axis, or an iterable that
+                 gives the batches of an epoch every time, such as a Loader or a list of them
+    loss         loss(model(x), y), the mean over a batch; for None, model.loss(x, y), as
+                 autoencoders have it (their data is a tuple (x,) of one)
+    optimizer    holds (some of) the model's parameters
+    epochs       how often to go through the data, at most
+    batch_size, shuffle, generator   of the Loader made of arrays; the last batch is short
+    validation   data as above, evaluated behind every epoch without dropout and recording
+    metrics      functions (outputs, targets) -> number, as in `optim.metrics`, of the data of a
+                 whole epoch: a list, or a dict by name; higher is better.  Those of the training
+                 data are of the outputs as training saw them, with dropout
+    monitor      the history's name that tells the best epoch: names that end in "loss" are to
+                 fall, others to rise; "val_loss" if None, "loss" without validation
+    patience     early stopping: end after so many epochs without a new best, and go back to the
+                 best epoch's weights (lectures A, C, D); None trains all epochs and keeps the last
+    schedule     of `optim.schedules`, such as a LambdaLR: its ``step`` is called ...
+    schedule_every   ... behind every "epoch" or every "step"; a ReduceLROnPlateau gets `monitor`'s
+                 value, or the batch's loss
+    clip_norm, clip_value   ceilings on the gradient's norm and on each of its components
+    ratios       whether to record ‖Δw‖ / ‖w‖ of every parameter, in one step of each epoch
+    callbacks    functions of the `Run`, called behind every epoch, or `Callback`s
+    progress     whether to show it: by tqdm, or a line an epoch where that is missing
+
+    Ctrl-C ends training, with the history so far and the weights of the best epoch.  So does a
+    loss or gradient that is not finite, by FloatingPointError, before it spoils the weights; the
+    error has the ``history``.  Modules stay in the mode, training or evaluation, they were in.
+    The same generator, and the same `autograd.seed` for weights and dropout, give the same run.
+
+    >>> import nn, optim, autograd
+    >>> autograd.seed(0)
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    >>> model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
+    >>> optimizer = optim.Adam(model.parameters(), lr=0.1)
+    >>> history = fit(
+    ...     model,
+    ...     (x, np.array([0, 1, 1, 0])),
+    ...     nn.cross_entropy,
+    ...     optimizer,
+    ...     epochs=50,
+    ...     progress=False,
+    ... )
+    >>> predict(model, x).argmax(axis=1)
+    array([0, 1, 1, 0])
+    """
+    monitor = monitor or ("loss" if validation is None else "val_loss")
+    metrics = _named(metrics)
+    _check(model, optimizer, loss, metrics, epochs, patience, schedule_every)
+    recorded = ["loss", *metrics]
+    recorded += [f"val_{name}" for name in recorded if validation is not None]
+    if monitor not in recorded:
+        raise ValueError(f"fit: monitor={monitor!r} is not recorded; {', '.join(recorded)} are")
+    batches = _batches(data, batch_size, shuffle, generator)
+    held_out = None if validation is None else _batches(validation, AT_ONCE)
+    history = History(monitor)
+    run = Run(model, optimizer, history)
+    calls = [c if isinstance(c, Callback) else Behind(c) for c in callbacks]
+    if clip_norm is not None or clip_value is not None:
+        calls.insert(0, Clipping(clip_norm, clip_value))
+    if schedule is not None:
+        calls.append(Stepping(schedule, schedule_every, optimizer))
+    if ratios:
+        calls.append(Ratios())
+    modes, best, kept = _modes(model), None, None
+    bar = _progress(progress, epochs)
+    try:
+        for run.epoch in range(1, epochs + 1):
+            model.train()
+            row = _epoch(run, batches, loss, metrics, calls)
+            if held_out is not None:
+                found = evaluate(model, held_out, loss, metrics)
+                row |= {f"val_{name}": value for name, value in found.items()}
+            row["lr"] = run.lr
+            history.append(row)
+            if history.best == run.epoch:
+                best, kept = model.state_dict(), run.epoch
+            for call in calls:
+                call.on_epoch(run)
+            bar.update(row)
+            late = patience is not None and run.epoch - (history.best or 0) >= patience
+            if run.stopping or late:
+                history.stopped = "callback" if run.stopping else "patience"
+                break
+        else:
+            history.stopped = "epochs"
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+    except FloatingPointError as error:
+        history.stopped, error.history = "not finite", history
+        raise
+    finally:
+        bar.close()
+        history.cut()
+        # an interrupt between the two lines above leaves the best weights where they are
+        if kept and kept == history.best and (patience is not None or history.stopped in ABRUPT):
+            model.load_state_dict(best)
+        _set_modes(modes)
+    return history
+
+
+ABRUPT = ("interrupted", "not finite")  # ends that leave the last weights in an unknown state
+
+
+def _epoch(run, batches, loss, metrics, calls):
+    """One pass over the data: the row of its mean loss and metrics."""
+    model, optimizer = run.model, run.optimizer
+    seen, total, results = 0, 0.0, _Results(metrics)
+    for number, batch in enumerate(batches, 1):
+        run.step += 1
+        optimizer.zero_grad()
+        value, outputs = _loss(model, loss, batch)
+        run.loss = float(value.item())
+        if not np.isfinite(run.loss):
+            raise FloatingPointError(_trouble(run, f"loss is {run.loss}", number, batch))
+        value.backward()
+        if not all(map(_finite, optimizer.params)):
+            named = model.named_parameters()
+            where = next((name for name, p in named if not _finite(p)), "a parameter")
+            raise FloatingPointError(_trouble(run, f"gradient of {where} is", number, batch))
+        for call in calls:
+            call.on_gradients(run)
+        run.lr = optimizer.lr
+        optimizer.step()
+        for call in calls:
+            call.on_step(run)
+        n = np.shape(batch[0])[0]
+        seen, total = seen + n, total + n * run.loss
+        results.add(outputs, batch)
+    if not seen:
+        raise ValueError(f"fit: the data gave no batches in epoch {run.epoch}")
+    return {"loss": total / seen, **results.metrics()}
+
+
+def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
+    """{"loss": mean over the examples, and every metric by its name}, in evaluation mode.
+
+    data, loss, metrics   as in `fit`
+    """
+    seen, total, results = 0, 0.0, _Results(_named(metrics))
+    with _evaluation(model):
+        for batch in _batches(data, batch_size):
+            value, outputs = _loss(model, loss, batch)
+            n = np.shape(batch[0])[0]
+            seen, total = seen + n, total + n * float(value.item())
+            results.add(outputs, batch)
+    if not seen:
+        raise ValueError("evaluate: the data gave no batches")
+    return {"loss": total / seen, **results.metrics()}
+
+
+def predict(model, x, batch_size=AT_ONCE):
+    """The model's outputs for all examples of x, in evaluation mode, as one plain array.
+
+    x   an array, or a tuple of the model's arguments
+    """
+    inputs = x if isinstance(x, tuple) else (x,)
+    with _evaluation(model):
+        return np.concatenate([_array(model(*b)) for b in _batches(inputs, batch_size)])
+
+
+def lr_find(
+    model, data, loss, optimizer, low=1e-6, high=1.0, steps=100, *,
+    batch_size=32, generator=None, smoothing=0.8,
+):  # fmt: skip
+    """Which learning rates make the loss fall: `LearningRates`, with a suggestion and a plot.
+
+    Trains copies of model and optimizer while the rate grows geometrically from `low` to `high`
+    in so many `steps`, and ends early where the loss has grown to four times its least (Smith
+    2017).  The model and optimizer are left as they are; groups with a rate of their own keep it.
+
+    smoothing   decay of the running average of the losses, bias corrected
+    """
+    if not 0 < low < high < np.inf or steps < 3:
+        raise ValueError(
+            f"lr_find: 0 < low < high and at least 3 steps wanted, got low={low}, high={high}, "
+            f"steps={steps}"
+        )
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"lr_find: smoothing lies in [0, 1), got {smoothing}")
+    _check(model, optimizer, loss, {}, 1, None, "epoch")
+    batches = _batches(data, batch_size, True, generator)
+    model, optimizer = copy.deepcopy((model, optimizer))  # together: they share the parameters
+    model.train()
+    found, stream = LearningRates(smoothing), _cycle(batches)
+    with np.errstate(over="ignore", invalid="ignore"):  # the last steps are to go too far
+        for lr in np.geomspace(low, high, steps).tolist():
+            optimizer.lr = lr
+            optimizer.zero_grad()
+            value, _ = _loss(model, loss, next(stream))
+            if not np.isfinite(number := float(value.item())):
+                break
+            found.append(lr, number)
+            if found.smooth[-1] > 4 * min(found.smooth) > 0:
+                break
+            value.backward()
+            optimizer.step()
+    return found
+
+
+# --- data, modes, results -------------------------------------------------------------------------
+
+
+def _batches(data, batch_size, shuffle=False, generator=None):
+    """`data` as an iterable of tuples that can be gone through again and again."""
+    if isinstance(data, tuple):
+        return _Tuples(Loader(*data, batch_size=batch_size, shuffle=shuffle, generator=generator))
+    if isinstance(data, _Tuples):
+        return data
+    if hasattr(data, "shape") or not hasattr(data, "__iter__"):
+        raise TypeError(
+            f"data is a tuple of arrays, such as (x, y), or an iterable of batches such as a "
+            f"Loader, not a {type(data).__name__}"
+        )
+    if iter(data) is data:
+        raise TypeError(
+            f"a {type(data).__name__} can be gone through once only; every epoch needs the data "
+            f"anew: give arrays, a list of batches, or a Loader"
+        )
+    return _Tuples(data)
+
+
+class _Tuples:
+    """Every batch as a tuple, also where it is one array."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        for batch in self.batches:
+            yield tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+
+
+def _cycle(batches):
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("lr_find: the data gave no batches")
+
+
+def _loss(model, loss, batch):
+    """The loss of a batch, and the outputs, None where the model computes its own loss."""
+    if loss is None:
+        return model.loss(*batch), None
+    if len(batch) < 2:
+        raise ValueError(
+            "data gives one array a batch; give (x, y), or loss=None for a model with a loss of "
+            "its own"
+        )
+    *inputs, target = batch
+    outputs = model(*inputs)
+    value = loss(outputs, target)
+    if np.shape(value):
+        raise ValueError(
+            f"the loss is one number, the mean over the batch; got an array of shape "
+            f"{np.shape(value)}"
+        )
+    return value, outputs
+
+
+class _Results:
+    """Outputs and targets of all batches, kept where there are metrics to compute of them."""
+
+    def __init__(self, metrics):
+        self.wanted, self.outputs, self.targets = metrics, [], []
+
+    def add(self, outputs, batch):
+        if self.wanted:
+            self.outputs.append(_array(outputs))
+            self.targets.append(np.asarray(batch[-1]))
+
+    def metrics(self):
+        if not self.wanted:
+            return {}
+        outputs, targets = np.concatenate(self.outputs), np.concatenate(self.targets)
+        return {name: float(metric(outputs, targets)) for name, metric in self.wanted.items()}
+
+
+def _named(metrics):
+    if metrics is None:
+        return {}
+    if isinstance(metrics, dict):
+        return dict(metrics)
+    if callable(metrics):
+        metrics = [metrics]
+    return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
+
+
+def _array(outputs):
+    return outputs.data if hasattr(outputs, "requires_grad") else np.asarray(outputs)
+
+
+def _modes(model):
+    return [(module, module.training) for module in model.modules()]
+
+
+def _set_modes(modes):
+    for module, training in modes:
+        module.training = training
+
+
+@contextmanager
+def _evaluation(model):
+    """Without recording, dropout and the like; behind it the modes are as they were."""
+    modes = _modes(model)
+    try:
+        model.eval()
+        with no_grad():
+            yield
+    finally:
+        _set_modes(modes)
+
+
+def _check(model, optimizer, loss, metrics, epochs, patience, schedule_every):
+    if not hasattr(model, "named_parameters"):
+        raise TypeError(f"fit: the model is a Module, not a {type(model).__name__}")
+    if isinstance(optimizer, type) or not hasattr(optimizer, "params"):
+        raise TypeError(
+            f"fit: the optimizer is one such as optim.Adam(model.parameters()), not {optimizer!r}"
+        )
+    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
+        raise ValueError("fit: the optimizer holds none of the model's parameters")
+    if loss is None and not hasattr(model, "loss"):
+        raise TypeError(
+            f"fit: loss=None wants a model with a loss; {type(model).__name__} has none"
+        )
+    if loss is not None and not callable(loss):
+        raise TypeError(f"fit: the loss is a function (outputs, targets), not {loss!r}")
+    if loss is None and metrics:
+        raise ValueError("fit: metrics need a loss(outputs, targets)")
+    if not isinstance(epochs, (int, np.integer)) or epochs < 1:
+        raise ValueError(f"fit: epochs is a positive whole number, not {epochs!r}")
+    if patience is not None and (not isinstance(patience, (int, np.integer)) or patience < 1):
+        raise ValueError(f"fit: patience is a positive whole number or None, not {patience!r}")
+    if schedule_every not in ("epoch", "step"):
+        raise ValueError(f'fit: schedule_every is "epoch" or "step", not {schedule_every!r}')
+
+
+# --- numbers that are none ------------------------------------------------------------------------
+
+
+def _finite(p):
+    """Whether the gradient is finite, or not there."""
+    g = p.grad
+    # one product first: it is finite in all but hopeless cases, and needs no second array
+    return g is None or np.isfinite(np.vdot(g, g)) or bool(np.all(np.isfinite(g)))
+
+
+def _trouble(run, what, number, batch):
+    """What to say of a loss or gradient that is not finite."""
+    kind = " not finite" if what.endswith("is") else ""
+    text = f"fit: the {what}{kind} in epoch {run.epoch}, batch {number} (step {run.step})"
+    for i, a in enumerate(batch):
+        a = np.asarray(a)
+        if a.dtype.kind == "f" and not np.isfinite(a).all():
+            return f"{text}: array {i} of the batch holds nan or inf; clean the data"
+    for name, p in run.model.named_parameters():
+        if not np.isfinite(p.data).all():
+            return f"{text}: {name} holds nan or inf; build the model anew"
+    return (
+        f"{text}; try a smaller learning rate (it is {run.optimizer.lr:.3g}), clip_norm=1.0, or "
+        f"inputs scaled to unit variance"
+    )
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+def _progress(wanted, epochs):
+    if not wanted:
+        return _Silent()
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _Lines(epochs)
+    return _Bar(tqdm(total=epochs, unit="epoch"))
+
+
+class _Silent:
+    def update(self, row):
+        pass
+
+    def close(self):
+        pass
+
+
+class _Lines:
+    """A line an epoch."""
+
+    def __init__(self, epochs):
+        self.epochs, self.done = epochs, 0
+
+    def update(self, row):
+        self.done += 1
+        shown = "  ".join(f"{name} {text}" for name, text in _shown(row).items())
+        print(f"epoch {self.done}/{self.epochs}  {shown}", file=sys.stderr)
+
+    def close(self):
+        pass
+
+
+class _Bar:
+    def __init__(self, bar):
+        self.bar = bar
+
+    def update(self, row):
+        self.bar.set_postfix(_shown(row), refresh=False)
+        self.bar.update()
+
+    def close(self):
+        self.bar.close()
+
+
+def _shown(row):
+    return {name: f"{value:.3g}" for name, value in row.items() if name != "lr"}

@@ -12,6 +12,8 @@ array([1.382, 0.077])
 
 import importlib
 
+import numpy as np
+
 from . import matrices, operators, rules  # noqa: F401 - operators installs Tensor's
 from .batching import LoopWarning
 from .check import check_gradients
@@ -35,6 +37,11 @@ from .transforms import (
     vjp,
 )
 from .tree import tree_map
+
+# Freed arrays of megabytes go back to the operating system, which hands memory out again page by
+# page: up to half the time of a training step, or of a Hessian.  glibc keeps freed memory for the
+# arrays to come once a block of this size was freed; this one's memory is never touched.
+np.empty(31 << 20, np.uint8)
 
 # What stands around the core is imported when it is first asked for.
 _AROUND = {"compare_modes": "ledger", "plan": "planner", "scaling": "ledger"}

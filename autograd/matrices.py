@@ -27,7 +27,6 @@ from .transforms import (
 from .tree import flatten
 
 CACHED = 2**16  # elements of an array that stays in a core's cache
-ROOM = 2**20  # elements: room for all arrays that a sweep over such has at a time
 FEWEST = 16  # seeds at a time: fewer make thin products, and one walk over the graph each
 
 
@@ -159,8 +158,6 @@ def swept(sweep, seeded, reached, chunk_size):
     """
     total = sum(math.prod(np.shape(value)) for value in seeded)
     rounds = -(-total // min(chunk_size or total, total)) if total else 1
-    np.empty(ROOM)  # once this much was freed, glibc keeps as much for the arrays to come; fresh
-    # pages from the system for each of them would take longer than the arithmetic
     parts = [[] for _ in reached]
     for i in range(rounds):
         start, stop = i * total // rounds, (i + 1) * total // rounds

@@ -305,20 +305,26 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class Maxout(Module):
+class Maxout(Linear):
     """max of `pieces` affine maps, each out_features wide (lecture B).
 
     weight (out_features * pieces, in_features) and bias start as Linear's.
     """
 
-    def __init__(self, in_features, out_features, pieces=2, dtype=np.float32, generator=None):
+    def __init__(
+        self, in_features, out_features, pieces=2, bias=True, dtype=np.float32, generator=None
+    ):
         _positive("Maxout", in_features=in_features, out_features=out_features, pieces=pieces)
-        self.in_features, self.out_features, self.pieces = in_features, out_features, pieces
-        self.linear = Linear(in_features, out_features * pieces, dtype=dtype, generator=generator)
+        super().__init__(in_features, out_features * pieces, bias, dtype, generator)
+        self.out_features, self.pieces = out_features, pieces
 
     def forward(self, x):
         """(..., in_features) to (..., out_features)."""
-        return maxout(self.linear(x), self.pieces)
+        return maxout(super().forward(x), self.pieces)
+
+    def extra_repr(self):
+        """Sizes."""
+        return f"{super().extra_repr()}, pieces={self.pieces}"
 
 
 class _AlongAxis(Module):

@@ -11,7 +11,6 @@ filters, one number an axis in size, kernel and out.
 
 import itertools
 import math
-import threading
 
 import numpy as np
 
@@ -56,21 +55,6 @@ def interior(size, padding):
 # --- the windows as columns -----------------------------------------------------------------------
 
 _BLOCK = 1 << 21  # bytes of windows gathered at a time: about what a core's cache holds
-_kept = threading.local()
-
-
-def _space(like, shape, dtype):
-    """An array of this shape, to be used up before the next is asked for.
-
-    Up to a block's bytes it is always the same memory: for fresh memory the operating system
-    takes longer than a product takes to fill it.
-    """
-    size = math.prod(shape) * dtype.itemsize
-    if type(like) is not np.ndarray or size > _BLOCK:
-        return np.empty_like(like, shape=shape, dtype=dtype, order="C")
-    if not hasattr(_kept, "space"):
-        _kept.space = np.empty(_BLOCK, np.uint8)
-    return _kept.space[:size].view(dtype).reshape(shape)
 
 
 class _Windows:
@@ -106,7 +90,7 @@ class _Windows:
 
         columns   their numbers, as a slice
         slices    of the board, padded and in this order, one for each element of the kernel
-        space     an array for them, (channels, elements of the kernel, ...)
+        space     an empty array for them, (channels, elements of the kernel, ...)
         """
         width = math.prod(self.rest[1:])
         step = max(1, _BLOCK // max(1, self.groups * self.height * width * dtype.itemsize))
@@ -118,7 +102,8 @@ class _Windows:
                 part, out = board[:, start:stop], self.out
             at = offsets(self.kernel, self.stride, self.dilation, out)
             slices = [part[self._at(s)] for s in at]
-            space = _space(board, (self.channels, len(slices), *slices[0].shape[1:]), dtype)
+            shape = (self.channels, len(slices), *slices[0].shape[1:])
+            space = np.empty_like(board, shape=shape, dtype=dtype, order="C")
             yield slice(start * width, stop * width), slices, space
 
     def gathered(self, x):

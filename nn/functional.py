@@ -176,7 +176,9 @@ def _cross_entropy(logits, labels, mean, kept):
     total = np.add.reduce(slopes, axis, keepdims=True)
     losses = np.log(total).reshape(-1) - z.reshape(-1)[places]
     slopes /= total
-    slopes.reshape(-1)[places] -= 1
+    entries = slopes.reshape(-1)
+    entries[places] -= 1
+    slopes = entries.reshape(z.shape)
     kept["logits"], kept["slopes"] = logits, slopes.T if across else slopes
     return np.add.reduce(losses) / n if mean else losses
 

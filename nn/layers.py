@@ -41,8 +41,8 @@ class Linear(Module):
             return F.linear(x, self.weight, self.bias)
         except ValueError as error:  # the product of the matrices fails: say it in our terms
             raise ValueError(
-                f"Linear({self.in_features}, {self.out_features}): the last axis of x must have "
-                f"{self.in_features} elements, x has shape {np.shape(x)}"
+                f"{type(self).__name__}({self.in_features}, {self.out_features}): the last axis of "
+                f"x must have {self.in_features} elements, x has shape {np.shape(x)}"
             ) from error
 
     def extra_repr(self):

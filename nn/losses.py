@@ -497,4 +497,4 @@ def _check_reduction(name, reduction, known='"mean", "sum" or "none"'):
 
 
 def _of_nothing(name):
-    return ValueError(f"{name}: the mean over no examples is not defined")
+    return ValueError(f"{name}: the mean over no examples is not defined (N = 0)")

@@ -337,9 +337,9 @@ class Rprop(Optimizer):
 
     def update(self, w, g, scratch, previous, size, *, down, up, least, most):
         """Factor of the size: 1 + t (up - down)/2 + t² ((up + down)/2 - 1), t = sign(g g')."""
-        t, a, *_ = scratch
+        t, a, spare, mask = scratch
         np.multiply(g, previous, out=t)
-        np.sign(t, out=t)
+        _sign(t, spare, mask)
         np.multiply(t, (up + down) / 2 - 1, out=a)
         a += (up - down) / 2
         a *= t
@@ -349,7 +349,8 @@ class Rprop(Optimizer):
         np.clip(t, -1, 0, out=t)
         t += 1  # 0 where the sign has turned, otherwise 1
         np.multiply(g, t, out=previous)
-        np.sign(previous, out=a)
+        np.copyto(a, previous)
+        _sign(a, spare, mask)
         a *= size
         w -= a
 
@@ -413,6 +414,16 @@ def _add_square(squares, g, beta, a):
     np.multiply(g, g, out=a)
     squares *= beta
     squares += a
+
+
+def _sign(x, spare, mask):
+    """x ← its sign.  Of random signs np.sign takes ten times as long: it branches."""
+    below = spare.reshape(-1).view(bool)[: x.size].reshape(x.shape)
+    np.less(x, 0, out=below)
+    np.greater(x, 0, out=mask)
+    sign = mask.view(np.int8)
+    sign -= below.view(np.int8)
+    np.copyto(x, sign)
 
 
 def _root(beta, step):

@@ -253,7 +253,7 @@ def test_maxout_is_the_largest_of_affine_maps():
     rng = np.random.default_rng(0)
     layer = nn.Maxout(4, 3, pieces=5, dtype=float, generator=rng)
     x = rng.standard_normal((2, 6, 4))
-    w, b = layer.linear.weight.data.reshape(3, 5, 4), layer.linear.bias.data.reshape(3, 5)
+    w, b = layer.weight.data.reshape(3, 5, 4), layer.bias.data.reshape(3, 5)
     y = layer(x)
     assert y.shape == (2, 6, 3)
     for place in np.ndindex(2, 6):
@@ -269,6 +269,11 @@ def test_maxouts_derivative_goes_to_the_largest():
     zero = np.zeros(5)
     pairs = np.stack([zero, X[:5]], axis=1).reshape(-1)
     np.testing.assert_array_equal(nn.maxout(pairs, 2), nn.relu(X[:5]))
+
+
+def test_maxout_names_the_shape_it_wanted():
+    with pytest.raises(ValueError, match=r"Maxout\(4, 3\).*4 elements.*\(2, 5\)"):
+        nn.Maxout(4, 3)(np.zeros((2, 5)))
 
 
 @pytest.mark.parametrize("pieces", [0, 3])
@@ -309,11 +314,11 @@ def test_bad_settings_raise(make, message):
 def test_repr_shows_the_settings():
     modules = (
         nn.LeakyReLU(0.2), nn.PReLU(3), nn.ELU(), nn.GELU(), nn.Softmax(1), nn.LogSoftmax(),
-        nn.Mish(),
+        nn.Mish(), nn.Maxout(2, 3, 4, bias=False),
     )  # fmt: skip
-    assert [repr(m) for m in modules] == [
+    assert [repr(m).partition("  #")[0] for m in modules] == [
         "LeakyReLU(negative_slope=0.2)", "PReLU(3)", "ELU(alpha=1.0)", "GELU(approximate='none')",
-        "Softmax(dim=1)", "LogSoftmax(dim=-1)", "Mish()",
+        "Softmax(dim=1)", "LogSoftmax(dim=-1)", "Mish()", "Maxout(2, 3, bias=False, pieces=4)",
     ]  # fmt: skip
 
 

@@ -322,7 +322,7 @@ def test_windows_are_not_gathered_all_at_once():
     nn.conv2d(x, weight, padding=2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 * x.nbytes
+    assert peak < 6 * x.nbytes
 
 
 def test_convolution_is_counted():

@@ -347,6 +347,20 @@ def test_binary_cross_entropy_is_finite_at_zero_and_one(dtype):
 # --- cross entropy --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shape", [(70, 63), (3, 64), (70, 100), (1, 5)])
+def test_few_and_many_classes_have_the_same_formula(shape):
+    """The two ways the scores are laid out in memory."""
+    draws = np.random.default_rng(0)
+    z, y = 9 * draws.standard_normal(shape), draws.integers(0, shape[1], shape[0])
+    places = np.arange(len(y)), y
+    expected = np.log(np.sum(np.exp(z), axis=1)) - z[places]
+    np.testing.assert_allclose(nn.cross_entropy(z, y, "none"), expected, rtol=1e-12, atol=1e-14)
+    slope = np.exp(z) / np.sum(np.exp(z), axis=1, keepdims=True)
+    slope[places] -= 1
+    found = grad(nn.cross_entropy)(z, y)
+    np.testing.assert_allclose(found, slope / len(y), rtol=1e-10, atol=1e-15)
+
+
 def test_labels_as_probabilities_have_the_same_loss():
     for r in ("none", "mean", "sum"):
         np.testing.assert_allclose(

@@ -167,6 +167,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation():
         modes.append((model.layers[2].training, getattr(outputs, "requires_grad", False)))
         return nn.cross_entropy(outputs, targets)
 
+    model.eval()
     quiet(model, loss=loss, epochs=2, validation=(X_VAL, Y_VAL))
     assert modes == ([(True, True)] * 5 + [(False, False)]) * 2
     assert np.array_equal(predict(model, X), predict(model, X))
@@ -329,12 +330,18 @@ def test_an_interrupt_before_the_best_weights_are_copied_leaves_them(monkeypatch
     assert same(state_dict(model), states[1]) and not same(states[0], states[1])
 
 
-def test_a_half_written_epoch_is_dropped():
-    history = History("loss")
-    history.append({"loss": 1.0, "lr": 0.1})
-    history["loss"].append(2.0)
-    history.cut()
-    assert dict(history) == {"loss": [1.0], "lr": [0.1]}
+def test_a_half_written_epoch_is_dropped(monkeypatch):
+    append = History.append
+
+    def interrupted(self, row):
+        append(self, row)
+        if self.epochs == 2:
+            del self["lr"][1]  # as if the interrupt had come before this one
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(History, "append", interrupted)
+    history = quiet(network())
+    assert history.epochs == 1 and all(len(values) == 1 for values in history.values())
 
 
 def test_a_loss_that_is_no_number_stops_before_the_step():
@@ -595,9 +602,9 @@ def test_a_history_survives_pickling_and_copying():
 
 def test_a_value_that_is_no_number_is_never_best():
     history = History("loss")
-    for value in (np.nan, 2.0, np.nan, 1.0, -np.inf):
+    for value in (np.nan, 2.0, np.nan, 1.0, -np.inf, 1.0):
         history.append({"loss": value})
-    assert history.best == 4
+    assert history.best == 4  # of equals the first
 
 
 def test_plots_show_what_was_recorded():

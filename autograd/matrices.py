@@ -64,7 +64,12 @@ def hessian(f, argnums=0, mode="forward", chunk_size=None):
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacobian(grad(f, argnums), argnums, mode, chunk_size)
+    slope = grad(f, argnums)
+    found = jacobian(slope, argnums, mode, chunk_size)
+    if mode != "forward":
+        return found
+    # of the gradient's graph: pushed while f runs, the value would be pushed too
+    return named(lambda *args, **kwargs: _replayed(slope, argnums, args, kwargs, chunk_size), f)
 
 
 def hvp(f, primals, tangents):
@@ -103,15 +108,25 @@ def _reverse(f, argnums, args, kwargs, chunk_size):
 def _forward(f, argnums, args, kwargs, chunk_size):
     variables, _, _ = variables_of(f, argnums, args, lambda i, value: value)
     count = sum(map(np.size, variables))
-    if count <= (chunk_size or FEWEST):  # all at once while f runs: no graph is kept
-        level = next(levels)
-        seeds = [Batch(block, level) for block in basis(variables, 0, count)]
-        run = Moved(f, argnums, args, kwargs, seeds)
-        pairs = zip(run.tangents, run.values, strict=True)
-        rows = _apart([all_seeds(t, level, count, y) for t, y in pairs])
-    else:
-        run = Recorded(f, argnums, args, kwargs)
-        rows = swept(run.push, variables, run.values, chunk_size or at_once(run))
+    if count > (chunk_size or FEWEST):
+        return _replayed(f, argnums, args, kwargs, chunk_size)
+    level = next(levels)  # all at once, while f runs: no graph is kept
+    seeds = [Batch(block, level) for block in units(variables, 0, count)]
+    run = Moved(f, argnums, args, kwargs, seeds)
+    pairs = zip(run.tangents, run.values, strict=True)
+    return _by_columns(run, variables, _apart([all_seeds(t, level, count, y) for t, y in pairs]))
+
+
+def _replayed(f, argnums, args, kwargs, chunk_size):
+    """Forward mode on a recorded graph: what the results do not need is not pushed."""
+    run = Recorded(f, argnums, args, kwargs)
+    variables = [variable.node.value for variable in run.variables]
+    rows = swept(run.push, variables, run.values, chunk_size or at_once(run))
+    return _by_columns(run, variables, rows)
+
+
+def _by_columns(run, variables, rows):
+    """The Jacobian from the tangents of each result, the arguments' elements first."""
     ranges, blocks = block_ranges(variables), []
     for row, y in zip(rows, run.values, strict=True):
         row = np.moveaxis(row, 0, -1)

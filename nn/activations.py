@@ -118,7 +118,6 @@ def _normal_cdf(x):
 normal_cdf = elementwise(
     _normal_cdf,
     lambda g, y, x: g * (np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))),
-    scalar=lambda x: 0.5 * math.erfc(-x * math.sqrt(0.5)),
     name="normal_cdf",
     doc="Φ(x): the probability that a standard normal number is below x.",
 )

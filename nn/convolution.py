@@ -191,6 +191,12 @@ def _conv_batch(weight_at):
 
     def rule(operation, args, mapped, options):
         examples = size_of(args, mapped)
+        if not examples:
+            one = [
+                np.zeros_like(a, shape=a.shape[1:]) if m else a
+                for a, m in zip(args, mapped, strict=True)
+            ]
+            return np.stack([operation.apply(one, options)])[:0]
         if weight_at < 2 and not mapped[weight_at]:
             merged = list(args)
             merged[1 - weight_at] = merge(args[1 - weight_at], True, examples, 0)

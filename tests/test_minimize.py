@@ -74,7 +74,7 @@ def test_logistic_regression_as_a_module(method):
         nll = np.sum(np.logaddexp(0, logits) - y * logits)
         return nll + np.sum(m.weight**2) / 2
 
-    found = optim.minimize(loss, model, method=method, tol=1e-8)
+    found = optim.minimize(loss, model, method=method, tol=1e-12)
     known = LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(x, y)
     np.testing.assert_allclose(found.x.weight.data, known.coef_, atol=1e-4)
     np.testing.assert_allclose(found.x.bias.data, known.intercept_, atol=1e-4)

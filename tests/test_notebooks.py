@@ -1,5 +1,6 @@
 """Every notebook runs from top to bottom, and is made as they all are."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+# BLAS's threads wait for each other where other work is going on: small products take 25 times
+ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def each(notebooks=NOTEBOOKS):
@@ -27,7 +31,7 @@ def test_it_runs(path):
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    ).execute()
+    ).execute(env=ONE_THREAD)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             assert output.output_type != "error"

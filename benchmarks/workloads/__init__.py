@@ -1,7 +1,16 @@
 """The workloads, in the order of the table. To add one, define a Workload and list it here."""
 
 from benchmarks.workload import Workload
-from benchmarks.workloads import arrays, modes, networks, optimizers, plans, recurrent, scalars
+from benchmarks.workloads import (
+    arrays,
+    modes,
+    networks,
+    optimizers,
+    plans,
+    recurrent,
+    scalars,
+    training,
+)
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -12,8 +21,10 @@ WORKLOADS: dict[str, Workload] = {
         networks.SMALL,
         networks.LARGE,
         networks.LARGE_ADAM,
+        *training.STEPS,
         *optimizers.STEPS,
         recurrent.ELMAN,
+        training.DIGITS,
         arrays.PRODUCT_BY_INDEX,
         networks.MEMORY,
         modes.JACOBIAN_REVERSE,

@@ -15,7 +15,7 @@ from .payload import base_array, payload
 from .primitive import Primitive, Wrapper, explained, like_tuple, plain, registry
 from .reverse import describe
 from .rules.indexing import kept, pick, setitem
-from .watched import Writes, watched
+from .watched import Writes, same_memory, watched
 
 _new = object.__new__
 
@@ -138,7 +138,8 @@ class Tensor(Duck):
                 f"can be set (use .detach() for a Tensor of its own)"
             )
         data = payload(data, node.name or "data")
-        if isinstance(data, np.ndarray) and _same_memory(data, node.value):
+        arrays = isinstance(data, np.ndarray) and type(node.value) is np.ndarray
+        if arrays and same_memory(data, node.value):
             Writes.note(data, node.name)  # `t.data -= step` wrote into the same array
         else:
             same = np.shape(data) == np.shape(node.value)
@@ -370,10 +371,6 @@ def constants(value, several=False):
     if several:
         return like_tuple(value, [constants(v) for v in value])
     return value if isinstance(value, Wrapper) else handle(Leaf(value), CONSTANT)
-
-
-def _same_memory(a, b):
-    return type(b) is np.ndarray and a.__array_interface__ == b.__array_interface__
 
 
 def updates_input(tensor, other):

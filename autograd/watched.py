@@ -37,7 +37,7 @@ class Writes:
         if len(parts) >= cls.PARTS:
             parts.clear()
             array = root
-        offset = _address(array) - _address(root)
+        offset = 0 if _alike(array, root) else _address(array) - _address(root)
         parts[offset, array.shape, array.strides, array.dtype] = serial, name
 
 
@@ -76,6 +76,18 @@ def _root(array):
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
+
+
+def _alike(view, owner):
+    """Whether a view is laid out as the owner of its memory, and so starts where that does."""
+    return view.shape == owner.shape and view.strides == owner.strides and view.dtype == owner.dtype
+
+
+def same_memory(a, b):
+    """Whether two arrays are the same memory, read the same way."""
+    if a is b or (a.base is b and _alike(a, b)):
+        return True  # as the next line says, in a tenth of the time
+    return a.__array_interface__ == b.__array_interface__
 
 
 def _address(array):

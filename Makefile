@@ -20,6 +20,7 @@ test: .venv/installed-test  ## run every test and every documented example
 
 bench: .venv/installed-bench .venv-hips/installed  ## measure against other libraries
 	@HIPS_PYTHON="$(CURDIR)/.venv-hips/bin/python" .venv/bin/python -m benchmarks
+	@.venv/bin/python -m benchmarks.quality
 
 notebook: .venv/installed-notebook,learn,show  ## open the notebooks in JupyterLab
 	@.venv/bin/python -m jupyterlab notebooks

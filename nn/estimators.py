@@ -22,8 +22,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from autograd import softmax
 from autograd.rules.random import generator_or_default
+from autograd.show.plotting import pyplot
 from optim import Adam
-from optim.history import pyplot
 from optim.metrics import accuracy
 from optim.training import fit, predict
 

@@ -103,7 +103,7 @@ class ActivationStatistics:
 
     def plot(self):
         """Histograms of every layer's values, below them of its gradients: a matplotlib Figure."""
-        from optim.history import pyplot
+        from autograd.show.plotting import pyplot
 
         width = min(18, 1 + 1.7 * max(len(self.rows), 1))
         figure, axes = pyplot().subplots(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from autograd.show.plotting import pyplot
+
 from .clipping import clip_grad_norm_, clip_grad_value_
-from .history import pyplot
 from .schedules import ReduceLROnPlateau
 
 __all__ = ["Callback", "LivePlot", "Run"]

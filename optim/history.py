@@ -4,7 +4,9 @@ import html
 
 import numpy as np
 
-__all__ = ["History", "LearningRates", "pyplot"]
+from autograd.show.plotting import pyplot
+
+__all__ = ["History", "LearningRates"]
 
 ROWS = 10  # of a printed history, at most
 
@@ -125,6 +127,7 @@ class History(dict):
             axes[-1].set(title="update / weight", xlabel="epoch", yscale="log")
             axes[-1].legend(fontsize=7, frameon=False)
         for ax in axes:
+            ax.xaxis.get_major_locator().set_params(integer=True)  # epochs are whole
             ax.grid(alpha=0.3)
             ax.spines[["top", "right"]].set_visible(False)
         return figure
@@ -190,14 +193,3 @@ class LearningRates:
         ax.legend(fontsize=8, frameon=False)
         ax.spines[["top", "right"]].set_visible(False)
         return figure
-
-
-def pyplot():
-    """matplotlib.pyplot; ImportError saying how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError(
-            "plot needs matplotlib: pip install matplotlib, or pip install 'speelpenning[learn]'"
-        ) from None
-    return plt

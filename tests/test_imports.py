@@ -99,18 +99,18 @@ NN = [
     "autograd.primitive",
     "autograd.repeat",
     "autograd.rules.random",
+    "autograd.show.plotting",
     "autograd.show.tables",
     "nn",
     "nn.*",
 ]
-OPTIM = ["autograd.rules.random", "optim", "optim.*"]
+OPTIM = ["autograd.rules.random", "autograd.show.plotting", "optim", "optim.*"]
 # What the modules of optim that differentiate may use besides autograd's public names, and what
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {
     "optim.minimizers": ["autograd.tree"],
     "optim.training": ["nn.data"],
     "nn.estimators": ["optim", "optim.*"],
-    "nn.statistics": ["optim.history"],
 }
 # What is imported when first asked for, and may stand on scikit-learn, SciPy and the like.
 LATER = [

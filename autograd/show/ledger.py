@@ -4,6 +4,7 @@ import math
 import textwrap
 
 from .numbers import between, in_bytes, plural, seconds, short
+from .plotting import pyplot
 from .tables import aligned, html_table
 
 CLASSES = {
@@ -48,7 +49,7 @@ def comparison_html(comparison):
 
 def comparison_plot(comparison):
     """Bars for every mode's operations, time and memory, as a matplotlib Figure."""
-    plt = _pyplot()
+    plt = pyplot()
     rows = [row for row in comparison.rows if row.counts][::-1]
     panels = {
         "operations": [(row.counts.total, short(row.counts.total)) for row in rows],
@@ -143,7 +144,7 @@ def scaling_html(scaling):
 
 def scaling_plot(scaling):
     """Operations, time and memory over size, both logarithmic, as a matplotlib Figure."""
-    plt = _pyplot()
+    plt = pyplot()
     shown = {"operations": "operations", "time": "time in s", "peak": "peak memory in bytes"}
     figure, axes = plt.subplots(1, len(shown), figsize=(12, 5.6), layout="constrained")
     for ax, (what, title) in zip(axes, shown.items(), strict=True):
@@ -194,16 +195,6 @@ def _in_class(counts, name):
 def _calls(counts):
     """What a row's calls were, in words."""
     return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.calls.items()))
-
-
-def _pyplot():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError(
-            "plot needs matplotlib: pip install matplotlib, or pip install 'speelpenning[learn]'"
-        ) from None
-    return plt
 
 
 def _log_axis(ax, lengths):

@@ -92,17 +92,8 @@ def _reverse(f, argnums, args, kwargs, chunk_size):
     run = Recorded(f, argnums, args, kwargs)
     variables = [variable.node.value for variable in run.variables]
     columns = swept(run.pull_leaves, run.values, variables, chunk_size or at_once(run))
-    blocks = []
-    for (start, stop), y in zip(block_ranges(run.values), run.values, strict=True):
-        blocks.append(
-            run.rebuild(
-                [
-                    _block(column[start:stop], y, x)
-                    for column, x in zip(columns, variables, strict=True)
-                ]
-            )
-        )
-    return run.rebuild_result(blocks)
+    ranges = block_ranges(run.values)
+    return _assembled(run, variables, lambda k, i: columns[i][slice(*ranges[k])])
 
 
 def _forward(f, argnums, args, kwargs, chunk_size):
@@ -127,14 +118,25 @@ def _replayed(f, argnums, args, kwargs, chunk_size):
 
 def _by_columns(run, variables, rows):
     """The Jacobian from the tangents of each result, the arguments' elements first."""
-    ranges, blocks = block_ranges(variables), []
-    for row, y in zip(rows, run.values, strict=True):
-        row = np.moveaxis(row, 0, -1)
-        parts = [
-            _block(row[..., start:stop], y, x)
-            for (start, stop), x in zip(ranges, variables, strict=True)
-        ]
-        blocks.append(run.rebuild(parts))
+    ranges = block_ranges(variables)
+    return _assembled(run, variables, lambda k, i: np.moveaxis(rows[k][slice(*ranges[i])], 0, -1))
+
+
+def jacobian_blocks(run, variables, matrix):
+    """The Jacobian from the matrix of all results by all arguments."""
+    rows, columns = block_ranges(run.values), block_ranges(variables)
+    return _assembled(run, variables, lambda k, i: matrix[slice(*rows[k]), slice(*columns[i])])
+
+
+def _assembled(run, variables, entries):
+    """The Jacobian in the structure of results and arguments.
+
+    entries   ``(k, i)`` -> the derivatives of result k by argument i, in any shape
+    """
+    blocks = [
+        run.rebuild([_block(entries(k, i), y, x) for i, x in enumerate(variables)])
+        for k, y in enumerate(run.values)
+    ]
     return run.rebuild_result(blocks)
 
 
@@ -148,18 +150,6 @@ def _block(entries, y, x):
     if type(x) is float and not np.ndim(block) and not isinstance(block, Wrapper):
         return float(block)
     return block
-
-
-def jacobian_blocks(run, values, variables, matrix):
-    """The Jacobian of all results by all arguments, in the structure of both."""
-    ranges, blocks = block_ranges(variables), []
-    for (start, stop), y in zip(block_ranges(values), values, strict=True):
-        rows = matrix[start:stop]
-        parts = []
-        for (first, last), x in zip(ranges, variables, strict=True):
-            parts.append(_block(rows[:, first:last], y, x))
-        blocks.append(run.rebuild(parts))
-    return run.rebuild_result(blocks)
 
 
 modes = {"reverse": _reverse, "forward": _forward}  # the planner adds "auto"

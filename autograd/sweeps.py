@@ -124,7 +124,7 @@ class Graph:
                 found[rows, columns] = values
             else:
                 found = scatter(values, indices=((rows, columns),), shape=(self.m, self.n))
-        return jacobian_blocks(self.run, self.values, self.arguments, found)
+        return jacobian_blocks(self.run, self.arguments, found)
 
     def sparse(self, found, pattern):
         """``(values, (rows, columns))`` of what a sweep found."""

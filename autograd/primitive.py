@@ -265,7 +265,9 @@ class Primitive:
         return float(self.forward(*values, **options))
 
     def arguments(self, values):
-        """`values` as rules take them: Python floats become NumPy's but for elementwise rules."""
+        """`values` as rules take them: Python floats become NumPy's, which have shape and dtype,
+        but for elementwise rules, which do not ask.
+        """
         if self.kind == "elementwise":
             return values
         return [np.float64(x) if type(x) is float else x for x in values]

@@ -114,9 +114,8 @@ def pulled(node, g, on_path=None, lift=None):
             if on_path is None or source in on_path:
                 wanted.append(len(args))
             x = source.value if lift is None else lift(source)
-        if type(x) is float and primitive.kind != "elementwise":
-            x = np.float64(x)  # such rules speak of shapes and dtypes
         args.append(x)
+    args = primitive.arguments(args)
     y = node.value if lift is None else lift(node)
     if primitive.arity is None:
         found = primitive.pulls(wanted, g, y, *args, **options)

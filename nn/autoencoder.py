@@ -14,12 +14,12 @@ hardly changes with its input (`ContractiveAutoencoder`).
 
 import numpy as np
 
-from autograd import jacobian, no_grad, vmap
+from autograd import jacobian, vmap
 from autograd.rules.random import bernoulli
 
 from .containers import Sequential
 from .losses import mse, sparsity_kl
-from .module import Module, buffer_value
+from .module import Module, buffer_value, evaluating
 
 
 class Autoencoder(Module):
@@ -169,15 +169,8 @@ def pretrain_stack(autoencoders, x, fit):
 
 def _encoded(encoder, x):
     """The codes of x as a plain array, without what only training does, such as dropout."""
-    modes = [(m, m.training) for m in encoder.modules()] if isinstance(encoder, Module) else []
-    try:
-        for module, _ in modes:
-            module.training = False
-        with no_grad():
-            return buffer_value("code", encoder(x))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(*([encoder] if isinstance(encoder, Module) else [])):
+        return buffer_value("code", encoder(x))
 
 
 def _weight(module, weight):

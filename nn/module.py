@@ -1,11 +1,12 @@
 """Module: the container of parameters, and the functions that treat it as one argument."""
 
 import math
+from contextlib import contextmanager
 from copy import deepcopy
 
 import numpy as np
 
-from autograd import Tensor, repeat, stop_gradient, tree_map
+from autograd import Tensor, no_grad, repeat, stop_gradient, tree_map
 from autograd.primitive import Wrapper, differs, plain
 
 
@@ -318,6 +319,28 @@ class Module:
     def extra_repr(self):
         """What `repr` says between the parentheses."""
         return ""
+
+
+@contextmanager
+def modes_kept(*modules):
+    """Within this block modules may change between training and evaluation; after it they are in
+    the mode, each of them, that they were in.
+    """
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def evaluating(*modules):
+    """Within this block modules evaluate, without dropout and the like, and nothing is recorded."""
+    with modes_kept(*modules), no_grad():
+        for module in modules:
+            module.eval()
+        yield
 
 
 def functional_call(module, parameters, *args, **kwargs):

@@ -23,12 +23,11 @@ run     what callbacks are given: where training stands
 
 import copy
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 
-from autograd import no_grad
 from nn.data import Loader
+from nn.module import evaluating, modes_kept
 
 from .callbacks import Behind, Callback, Clipping, Ratios, Run, Stepping
 from .history import History, LearningRates
@@ -108,40 +107,41 @@ def fit(
         calls.append(Stepping(schedule, schedule_every, optimizer))
     if ratios:
         calls.append(Ratios())
-    modes, best, kept = _modes(model), None, None
+    best = kept = None
     bar = _progress(progress, epochs)
-    try:
-        for run.epoch in range(1, epochs + 1):
-            model.train()
-            row = _epoch(run, batches, loss, metrics, calls)
-            if held_out is not None:
-                found = evaluate(model, held_out, loss, metrics)
-                row |= {f"val_{name}": value for name, value in found.items()}
-            row["lr"] = run.lr
-            history.append(row)
-            if history.best == run.epoch:
-                best, kept = model.state_dict(), run.epoch
-            for call in calls:
-                call.on_epoch(run)
-            bar.update(row)
-            late = patience is not None and run.epoch - (history.best or 0) >= patience
-            if run.stopping or late:
-                history.stopped = "callback" if run.stopping else "patience"
-                break
-        else:
-            history.stopped = "epochs"
-    except KeyboardInterrupt:
-        history.stopped = "interrupted"
-    except FloatingPointError as error:
-        history.stopped, error.history = "not finite", history
-        raise
-    finally:
-        bar.close()
-        history.cut()
-        # an interrupt between the two lines above leaves the best weights where they are
-        if kept and kept == history.best and (patience is not None or history.stopped in ABRUPT):
-            model.load_state_dict(best)
-        _set_modes(modes)
+    with modes_kept(model):
+        try:
+            for run.epoch in range(1, epochs + 1):
+                model.train()
+                row = _epoch(run, batches, loss, metrics, calls)
+                if held_out is not None:
+                    found = evaluate(model, held_out, loss, metrics)
+                    row |= {f"val_{name}": value for name, value in found.items()}
+                row["lr"] = run.lr
+                history.append(row)
+                if history.best == run.epoch:
+                    best, kept = model.state_dict(), run.epoch
+                for call in calls:
+                    call.on_epoch(run)
+                bar.update(row)
+                late = patience is not None and run.epoch - (history.best or 0) >= patience
+                if run.stopping or late:
+                    history.stopped = "callback" if run.stopping else "patience"
+                    break
+            else:
+                history.stopped = "epochs"
+        except KeyboardInterrupt:
+            history.stopped = "interrupted"
+        except FloatingPointError as error:
+            history.stopped, error.history = "not finite", history
+            raise
+        finally:
+            bar.close()
+            history.cut()
+            # an interrupt between the two lines above leaves the best weights where they are
+            back = patience is not None or history.stopped in ABRUPT
+            if back and kept and kept == history.best:
+                model.load_state_dict(best)
     return history
 
 
@@ -184,7 +184,7 @@ def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
     data, loss, metrics   as in `fit`
     """
     seen, total, results = 0, 0.0, _Results(_named(metrics))
-    with _evaluation(model):
+    with evaluating(model):
         for batch in _batches(data, batch_size):
             value, outputs = _loss(model, loss, batch)
             n = np.shape(batch[0])[0]
@@ -201,7 +201,7 @@ def predict(model, x, batch_size=AT_ONCE):
     x   an array, or a tuple of the model's arguments
     """
     inputs = x if isinstance(x, tuple) else (x,)
-    with _evaluation(model):
+    with evaluating(model):
         return np.concatenate([_array(model(*b)) for b in _batches(inputs, batch_size)])
 
 
@@ -337,27 +337,6 @@ def _named(metrics):
 
 def _array(outputs):
     return outputs.data if hasattr(outputs, "requires_grad") else np.asarray(outputs)
-
-
-def _modes(model):
-    return [(module, module.training) for module in model.modules()]
-
-
-def _set_modes(modes):
-    for module, training in modes:
-        module.training = training
-
-
-@contextmanager
-def _evaluation(model):
-    """Without recording, dropout and the like; behind it the modes are as they were."""
-    modes = _modes(model)
-    try:
-        model.eval()
-        with no_grad():
-            yield
-    finally:
-        _set_modes(modes)
 
 
 def _check(model, optimizer, loss, metrics, epochs, patience, schedule_every):

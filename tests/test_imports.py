@@ -109,7 +109,7 @@ OPTIM = ["autograd.rules.random", "autograd.show.plotting", "optim", "optim.*"]
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {
     "optim.minimizers": ["autograd.tree"],
-    "optim.training": ["nn.data"],
+    "optim.training": ["nn.data", "nn.module"],
     "nn.estimators": ["optim", "optim.*"],
 }
 # What is imported when first asked for, and may stand on scikit-learn, SciPy and the like.

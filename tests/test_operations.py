@@ -234,10 +234,7 @@ def dtype(x):
 
 
 def values(node):
-    args = [i.value if isinstance(i, Node) else i for i in node.inputs]
-    if node.primitive.kind != "elementwise":
-        args = [np.float64(x) if type(x) is float else x for x in args]
-    return args
+    return node.primitive.arguments([i.value if isinstance(i, Node) else i for i in node.inputs])
 
 
 def pulled(node, i, g):

@@ -137,13 +137,13 @@ class Tensor(Duck):
                 f"{describe(node)} is the result of an operation; only the data of an input "
                 f"can be set (use .detach() for a Tensor of its own)"
             )
-        data = payload(data, node.name or "data")
         arrays = isinstance(data, np.ndarray) and type(node.value) is np.ndarray
         if arrays and same_memory(data, node.value):
             Writes.note(data, node.name)  # `t.data -= step` wrote into the same array
-        else:
-            same = np.shape(data) == np.shape(node.value)
-            self.node = Leaf(data, node.name, node.cell if same else None)
+            return
+        data = payload(data, node.name or "data")
+        same = np.shape(data) == np.shape(node.value)
+        self.node = Leaf(data, node.name, node.cell if same else None)
 
     @property
     def grad(self):

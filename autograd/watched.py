@@ -16,6 +16,8 @@ from .graph import Node, serials
 from .primitive import Wrapper
 from .reads import EVERYTHING, OTHERS
 
+WHOLE = "all of a block"  # the part that makes all others of its block superfluous
+
 
 class Writes:
     """The log: for each block of memory which parts of it were written, when last, and whose."""
@@ -34,21 +36,25 @@ class Writes:
         if key not in cls.blocks:
             cls.blocks[key] = weakref.ref(root, lambda _: cls.blocks.pop(key, None)), {}
         parts = cls.blocks[key][1]
-        if len(parts) >= cls.PARTS:
+        if len(parts) >= cls.PARTS or _alike(array, root):
             parts.clear()
-            array = root
-        offset = 0 if _alike(array, root) else _address(array) - _address(root)
-        parts[offset, array.shape, array.strides, array.dtype] = serial, name
+            parts[WHOLE] = serial, name
+        else:
+            offset = _address(array) - _address(root)
+            parts[offset, array.shape, array.strides, array.dtype] = serial, name
 
 
 def written(array, since):
     """``(True, name)`` if memory of `array` was written after the serial `since`."""
     root = _root(array)
     parts = list(_parts(root).items())  # a copy: another thread may write
-    for (offset, shape, strides, dtype), (serial, name) in parts:
+    for part, (serial, name) in parts:
         if serial > since:
-            part = _Part(_address(root) + offset, shape, strides, dtype)
-            if np.may_share_memory(array, np.asarray(part), max_work=10_000):
+            if part is WHOLE:
+                return True, name
+            offset, *layout = part
+            part = np.asarray(_Part(_address(root) + offset, *layout))
+            if np.may_share_memory(array, part, max_work=10_000):
                 return True, name
     return False, None
 

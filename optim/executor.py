@@ -2,21 +2,15 @@
 
     group     a dict: parameters, and what it sets otherwise than the optimizer's ``hyper``
     slot      an array of state shaped like its parameter
-    span      a stretch of one large parameter, with its gradient and slots
 
 Arrays of more than BLOCK elements are worked through in blocks, which stay in the processor's
-cache, and by two threads where a step has enough to do: NumPy computes without the interpreter's
-lock.  After the first step nothing is allocated.
+cache.  After the first step nothing is allocated.  (A second thread, over the other half of the
+elements, was slower: the two wait for the interpreter's lock at every one of some hundred calls.)
 """
-
-import contextvars
-import functools
-import os
 
 import numpy as np
 
 BLOCK = 65536  # elements worked on at a time: few enough for the cache, enough for few calls
-THREADED = 2 * BLOCK  # elements from which a second thread pays
 SCRATCH = 4  # arrays for intermediate results: three for `update`, one for the decayed gradient
 
 
@@ -117,7 +111,6 @@ class Optimizer:
                         f"{p.shape} now; make a new optimizer for it"
                     )
         groups = [self._prepared(group) for group in self.param_groups]
-        spans, back = [], []
         for p, g, i, state in ready:
             hyper, fill, decay, shrink = groups[i]
             if not state:
@@ -131,21 +124,9 @@ class Optimizer:
             w = p.data
             if type(w) is float or not w.ndim:
                 p.data = self._number(w, g, slots, constants)
-                continue
-            w = np.asarray(w)
-            if w.size <= BLOCK:
-                self._move(w, g, slots, constants, self._buffers(w.dtype, w.shape))
             else:
-                flat = w.reshape(-1) if w.flags.c_contiguous else w.flatten()
-                if not w.flags.c_contiguous:
-                    back.append((w, flat))
-                g = np.ascontiguousarray(g).reshape(-1)
-                spans.append((flat, g, [slot.reshape(-1) for slot in slots], constants))
-            p.data = w  # says that it was written: graphs recorded before must not read it
-        if spans:
-            self._work(spans)
-        for w, flat in back:
-            w[...] = flat.reshape(w.shape)
+                self._array(np.asarray(w), g, slots, constants)
+                p.data = w  # says that it was written: graphs recorded before must not read it
 
     def _prepared(self, group):
         """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
@@ -171,42 +152,32 @@ class Optimizer:
             w *= shrink
         self.update(w, g, (*scratch, mask), *slots, **constants)
 
-    def _work(self, spans):
-        """Move all spans, half of the elements in a second thread where that pays."""
-        total = sum(w.size for w, *_ in spans)
-        if total < THREADED or _threads() < 2:
-            self._through(spans, 0)
+    def _array(self, w, g, slots, constants):
+        """An array's step: whole, or block by block."""
+        if w.size <= BLOCK:
+            self._move(w, g, slots, constants, self._buffers(w.dtype, w.shape))
             return
-        first, second = _halves(spans, total // 2)
-        # The context carries np.errstate over.
-        there = _pool().submit(contextvars.copy_context().run, self._through, second, 1)
-        try:
-            self._through(first, 0)
-        finally:
-            problem = there.exception()
-        if problem is not None:
-            raise problem
+        flat = w.ravel()  # a copy where w is not contiguous
+        g, *slots = (a.reshape(-1) for a in (g, *slots))
+        scratch = self._buffers(w.dtype, (BLOCK,))
+        for start in range(0, w.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            n = min(BLOCK, w.size - start)
+            self._move(
+                flat[part], g[part], [s[part] for s in slots], constants, [s[:n] for s in scratch]
+            )
+        if not np.may_share_memory(flat, w):
+            w[...] = flat.reshape(w.shape)
 
-    def _through(self, spans, thread):
-        for w, g, slots, constants in spans:
-            scratch = self._buffers(w.dtype, (BLOCK,), thread)
-            for start in range(0, w.size, BLOCK):
-                part = slice(start, start + BLOCK)
-                n = min(BLOCK, w.size - start)
-                self._move(
-                    w[part], g[part], [s[part] for s in slots], constants, [s[:n] for s in scratch]
-                )
-
-    def _buffers(self, dtype, shape, thread=0):
-        """Scratch arrays of a shape, all in the same memory for each thread and dtype."""
-        key = dtype, shape, thread
+    def _buffers(self, dtype, shape):
+        """Scratch arrays of a shape, all in the same memory for each dtype."""
+        key = dtype, shape
         if key not in self._scratch:
-            whole = dtype, thread
-            if whole not in self._scratch:
+            if dtype not in self._scratch:
                 arrays = np.empty((SCRATCH, BLOCK), dtype)
-                self._scratch[whole] = [*arrays, np.empty(BLOCK, bool)]
+                self._scratch[dtype] = [*arrays, np.empty(BLOCK, bool)]
             size = int(np.prod(shape))
-            self._scratch[key] = [a[:size].reshape(shape) for a in self._scratch[whole]]
+            self._scratch[key] = [a[:size].reshape(shape) for a in self._scratch[dtype]]
         return self._scratch[key]
 
     def __getstate__(self):
@@ -432,35 +403,3 @@ def _listed(params):
 
 def _number(value):
     return value.item() if hasattr(value, "item") else value
-
-
-def _halves(spans, half):
-    """The spans, cut after `half` elements."""
-    first, second = [], []
-    for w, g, slots, constants in spans:
-        cut = min(max(half, 0), w.size)
-        half -= w.size
-        if cut:
-            first.append((w[:cut], g[:cut], [s[:cut] for s in slots], constants))
-        if cut < w.size:
-            second.append((w[cut:], g[cut:], [s[cut:] for s in slots], constants))
-    return first, second
-
-
-@functools.cache
-def _threads():
-    """How many threads a step may use: OMP_NUM_THREADS counts here as it does for BLAS."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(2, cores or 1, int(asked) if asked.isdigit() and int(asked) else 2)
-
-
-@functools.cache
-def _pool():
-    from concurrent.futures import ThreadPoolExecutor  # where first used: importing stays quick
-
-    return ThreadPoolExecutor(1, thread_name_prefix="optim")
-
-
-if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its thread
-    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,9 +1,7 @@
 """Parameter groups, saved state, and the second thread of optimizers."""
 
 import copy
-import os
 import pickle
-import signal
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import nn
 import optim
 from autograd import Tensor
 from optim import executor
+from optim.executor import BLOCK
 
 KINDS = (
     "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax",
@@ -221,89 +220,30 @@ def test_a_copied_optimizer_moves_its_own_parameters(kind):
         np.testing.assert_array_equal(p, q)
 
 
-# --- the second thread --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def two_threads(monkeypatch):
-    """Steps use two threads, on a machine with one core too."""
-    monkeypatch.setattr(executor, "_threads", lambda: 2)
-
-
-def large(dtype=np.float64):
-    sizes = (executor.BLOCK + 3, 3, executor.THREADED, 2 * executor.BLOCK - 1)
-    rng = np.random.default_rng(0)
-    ps = [Tensor(rng.normal(size=n).astype(dtype)) for n in sizes]
-    for p in ps:
-        p.grad = rng.normal(size=p.shape).astype(dtype)
-    return ps
+# --- blocks -------------------------------------------------------------------------------------
 
 
 @EACH
-def test_two_threads_give_the_same_bits_as_one(kind, monkeypatch):
+@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 3, 2 * BLOCK])
+def test_blocks_give_the_bits_of_the_whole(kind, n, monkeypatch):
+    rng = np.random.default_rng(0)
+    start, grads = rng.normal(size=n).astype("f"), rng.normal(size=(3, n)).astype("f")
     results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(executor, "_threads", lambda n=threads: n)
-        ps = large(np.float32)
-        optimizer = getattr(optim, kind)(ps, lr=0.01)
-        for _ in range(3):
+    for block in (BLOCK, 3 * BLOCK):
+        monkeypatch.setattr(executor, "BLOCK", block)
+        p = Tensor(start.copy())
+        optimizer = getattr(optim, kind)([p], lr=0.01)
+        for p.grad in grads:
             optimizer.step()
-        results.append(ps)
-    for p, q in zip(*results, strict=True):
-        np.testing.assert_array_equal(p.data, q.data)
+        results.append(p.data)
+    np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("last", [0, -1], ids=["this thread", "the second"])
-def test_an_error_in_either_thread_is_raised(two_threads, last):
-    """The caller's errstate holds in both."""
-    ps = large()
-    p = ps[0] if last == 0 else ps[-1]
-    p.grad[-1] = 1e200
-    optimizer = optim.Adam(ps)
-    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        optimizer.step()
-    p.grad[-1] = 1.0
-    optimizer.step()
-
-
-def test_the_callers_errstate_silences_both_threads(two_threads):
-    ps = large()
-    for p in ps:
-        p.grad[...] = 1e200
-    with np.errstate(over="ignore"):
-        optim.Adam(ps).step()
-
-
-def test_the_halves_are_all_of_it_once():
-    spans = [(np.zeros(n), np.zeros(n), [np.zeros(n)], {}) for n in (5, 1, 7)]
-    for half in (0, 3, 5, 6, 8, 13):
-        first, second = executor._halves(spans, half)
-        assert sum(w.size for w, *_ in first) == half
-        for w, g, slots, _ in [*first, *second]:
-            w += 1
-            g += 1
-            slots[0] += 1
-            assert w.size == g.size == slots[0].size > 0
-    for w, g, slots, _ in spans:
-        assert np.all(w == 6) and np.all(g == 6) and np.all(slots[0] == 6)
-
-
-@pytest.mark.parametrize("asked, most", [("1", 1), ("2,4", 2), ("", 2), ("many", 2), ("0", 2)])
-def test_omp_num_threads_counts(monkeypatch, asked, most):
-    monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert executor._threads.__wrapped__() == min(most, cores)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_has_a_thread_of_its_own(two_threads):
-    optim.SGD(large()).step()
-    child = os.fork()
-    if not child:
-        try:
-            signal.alarm(20)  # where the thread is missing, the step waits for ever
-            optim.SGD(large()).step()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def test_a_transposed_parameter_moves_in_blocks_too():
+    n = BLOCK // 100
+    weights, g = np.ones((101, n)), np.random.default_rng(0).normal(size=(n, 101))
+    p = Tensor(weights.T)
+    p.grad = g
+    optim.SGD([p], lr=0.5).step()
+    np.testing.assert_array_equal(weights.T, 1 - 0.5 * g)
+    assert np.shares_memory(p.data, weights)

@@ -26,6 +26,7 @@ from .mapping import vmap
 from .matrices import hessian, hvp, jacobian
 from .rules import *  # noqa: F403 - its __all__ lists our own functions
 from .rules.random import seed
+from .scopes import scope, source_lines
 from .tensor import Tensor, stop_gradient
 from .transforms import (
     elementwise_grad,
@@ -50,7 +51,8 @@ __all__ = [
     "Counts", "LoopWarning", "Tensor", "bilinear", "check_gradients", "checkpoint", "composition",
     "constant", "count_operations", "elementwise", "elementwise_grad", "general", "grad",
     "gradients", "hessian", "hvp", "jacobian", "jvp", "linear", "linearize", "no_grad", "seed",
-    "stop_gradient", "tree_map", "value_and_grad", "vjp", "vmap", *_AROUND, *rules.__all__,
+    "scope", "source_lines", "stop_gradient", "tree_map", "value_and_grad", "vjp", "vmap",
+    *_AROUND, *rules.__all__,
 ]  # fmt: skip
 
 

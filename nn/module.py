@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 
-from autograd import Tensor, no_grad, repeat, stop_gradient, tree_map
+from autograd import Tensor, no_grad, repeat, scopes, stop_gradient, tree_map
 from autograd.primitive import Wrapper, differs, plain
 
 
@@ -44,7 +44,10 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward method: write one")
 
     def __call__(self, *args, **kwargs):
-        return self.forward(*args, **kwargs)
+        first = scopes.begin()
+        result = self.forward(*args, **kwargs)
+        scopes.end(first, self)
+        return result
 
     # --- parameters, buffers, parts ---
 

@@ -25,6 +25,7 @@ CORE = {
     "autograd.families": ["autograd.batching", "autograd.primitive"],
     "autograd.graph": [],
     "autograd.watched": ["autograd.graph", "autograd.primitive", "autograd.reads"],
+    "autograd.scopes": ["autograd.graph"],
     "autograd.tree": [],
     "autograd.repeat": [],
     "autograd.rules.*": [
@@ -99,6 +100,7 @@ NN = [
     "autograd.primitive",
     "autograd.repeat",
     "autograd.rules.random",
+    "autograd.scopes",
     "autograd.show.plotting",
     "autograd.show.tables",
     "nn",

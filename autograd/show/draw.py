@@ -1,4 +1,4 @@
-"""Draw a recorded graph with its values and gradients.
+"""Draw a recorded graph with its values and derivatives.
 
 DOT text comes from the `graphviz` package; it is laid out and rendered by the program `dot`
 where that is installed, and else by pygraphviz, whose wheels carry Graphviz (extra ``show``).
@@ -12,140 +12,257 @@ import graphviz
 import numpy as np
 
 from ..graph import Node, history
-from ..primitive import plain
-from ..reverse import gradients
-from ..tensor import Tensor
-from ..tree import flatten
+from ..primitive import Wrapper
+from ..tensor import Tensor, handle
+from ..transforms import gradients as derivatives
+from .formulas import as_text, heading, in_order
+from .scene import Box, Call, Group, Scene, derivative_lines, describe, seed_of_ones
+from .values import BARS, short_name
+from .view import View
 
 FORMATS = ("svg", "png", "pdf")
-SMALL = 6  # arrays of up to so many elements are shown as numbers
+TEXTS = {"dot": "source", "gv": "source", "mmd": "mermaid", "txt": "text"}
 COLOURS = {  # fill and border
     "input": ("#dbeafe", "#1d4ed8"),
+    "parameter": ("#ede9fe", "#6d28d9"),
+    "constant": ("#f3f4f6", "#6b7280"),
     "operation": ("#fef9c3", "#a16207"),
     "output": ("#dcfce7", "#15803d"),
-    "constant": ("#f3f4f6", "#6b7280"),
+    "group": ("#f5f5f4", "#57534e"),
 }
+DERIVATIVES, PARTIAL = {"∂": "#b91c1c", "→": "#0e7490"}, "#4b5563"
+CROWDED = 300  # boxes from which arrows are drawn straight, which Graphviz does faster
 
 
-def draw(y, *, values=True, gradients=True, direction="LR", save=None):
-    """The graph that `y` was made by, as a `Drawing`.
+def draw(
+    y, *, values=True, gradients=True, tangents=None, partials=False, shapes=False, dtypes=False,
+    names=None, direction="LR", depth=None, fold=None, backward=False, format="svg", save=None,
+):  # fmt: skip
+    """The graph that `y` was made by, as a `Drawing`, which shows itself in a notebook.
 
-    y           a Tensor with a history
-    values      show each node's value (large arrays: their shape)
-    gradients   show the derivative of y by each node, of the sum of y's elements where y has
-                several; computed for the drawing, no ``.grad`` is touched
+    y           a Tensor, or a list of them
+    values      show each node's value: small ones as numbers, large ones by shape, least, mean and
+                largest element, and a strip of bars (a vector's elements, else a histogram)
+    gradients   show the derivative of y by each node (of the sum of y's elements), after ∂;
+                worked out for the drawing, no ``.grad`` is read or written
+    tangents    an input, or a dict or pairs of inputs and directions: show how fast each node
+                moves when they move so, after →
+    partials    show on each arrow the derivative of its target by its source
+    shapes, dtypes   show them for every node
+    names       the caller's variables, ``names=locals()``: Tensors, arrays, and the Modules whose
+                parameters are shown; else the Tensors' names and the parameters' paths
     direction   "LR" from left to right or "TB" from top to bottom
-    save        also write it to this file: .svg, .png, .pdf or .dot
+    depth       how many levels of modules to open: 0 none, math.inf all; None as many as keep the
+                picture readable (60 boxes)
+    fold        show repeats of one pattern once, marked ×12; None where the picture is too large
+    backward    draw the graph of the gradients by all inputs beside it
+    format      "svg", "png" or "pdf": what a notebook shows
+    save        also write it to this file: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .txt
 
     >>> x = Tensor(2.0, name="x")
-    >>> print(draw(x * x).source)
-    digraph {
-    ...
+    >>> print(draw(x * x))
+    x           = 2  ∂ 4
+    v1 = x * x  = 4  ∂ 1
     """
-    if not isinstance(y, Tensor):
-        raise TypeError(f"draw: y is a Tensor with a history, not a {type(y).__name__}")
+    outputs = outputs_of(y, "draw")
     if direction not in ("LR", "TB"):
         raise ValueError(f'draw: direction is "LR" or "TB", not {direction!r}')
-    drawing = Drawing(_dot(y, values, gradients, direction))
+    _check_format(format)
+    given, scopes = dict(names or {}), []
+    if backward:
+        outputs, more, scopes = _with_backward(outputs)
+        given |= more
+    scene = Scene(outputs, given, gradients and not backward, tangents, partials, scopes)
+    drawing = Drawing(View(scene, depth, fold), direction, format, (values, shapes, dtypes))
     if save is not None:
         drawing.save(save)
     return drawing
 
 
+def outputs_of(y, what):
+    """The Tensors of `y` as a list; TypeError where there are none."""
+    outputs = [*y] if isinstance(y, (list, tuple)) else [y]
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            hint = "" if not isinstance(output, Wrapper) else ": it is inside a transformation"
+            raise TypeError(
+                f"{what}: y is a Tensor with a history, or a list of them, not a "
+                f"{type(output).__name__}{hint}"
+            )
+    if not outputs:
+        raise TypeError(f"{what}: y is an empty list; pass a Tensor with a history")
+    return outputs
+
+
+def _with_backward(outputs):
+    """Outputs, names and scopes of a graph together with that of its gradients."""
+    nodes = history(*(y.node for y in outputs))
+    leaves = [node for node in nodes[::-1] if node.primitive is None]
+    level = outputs[0].level
+    xs = [handle(node, level) for node in leaves]
+    last = max(node.serial for node in nodes)
+    found, names = [], {}
+    for y in outputs:
+        slopes = derivatives(y, xs, seed=seed_of_ones(y.node.value), record=True)
+        for i, (x, slope) in enumerate(zip(xs, slopes, strict=True)):
+            if isinstance(slope, Tensor) and isinstance(slope.node, Node):
+                found.append(slope)
+                names[f"∂{y.name or 'y'}/∂{x.name or f'input {i}'}"] = slope
+    end = max((y.node.serial for y in found), default=last)
+    scopes = [Call(0, last + 0.5, None, "forward"), Call(last + 0.5, end + 0.5, None, "backward")]
+    return [*outputs, *found], names, scopes
+
+
 class Drawing:
-    """A drawn graph: DOT text in ``source``; `render` and `save` make pictures of it."""
+    """A drawn graph: text in `source` (DOT), `mermaid` and `text`; `render` and `save` make
+    pictures of it.
+    """
 
-    def __init__(self, source):
-        self.source = source
+    def __init__(self, view, direction="LR", format="svg", lines=(True, False, False)):
+        self.view, self.direction, self.format, self.lines = view, direction, format, lines
+        self.source = _dot(view, direction, lines)
 
-    def render(self, format="svg"):
+    @property
+    def note(self):
+        """What is not shown, in words; "" where all is."""
+        return self.view.note
+
+    @property
+    def mermaid(self):
+        """The graph in Mermaid's language, which many wikis and code hosts draw."""
+        return _mermaid(self.view, self.direction, self.lines)
+
+    @property
+    def text(self):
+        """The graph as lines of text."""
+        return as_text(self.view, *self.lines)
+
+    def __str__(self):
+        return self.text
+
+    def __repr__(self):
+        return self.text
+
+    def render(self, format=None):
         """The picture as bytes: "svg", "png" or "pdf".
 
         Raises RuntimeError, saying what to install, where neither `dot` nor pygraphviz is.
         """
-        if format not in FORMATS:
-            raise ValueError(f"draw: format is one of {', '.join(FORMATS)}, not {format!r}")
-        if shutil.which("dot"):
-            return graphviz.Source(self.source).pipe(format=format)
-        try:
-            import pygraphviz
-        except ImportError:
-            raise RuntimeError(
-                "drawing needs Graphviz: pip install 'speelpenning[show]' brings it along, or "
-                "install the program `dot`; the DOT text is in .source"
-            ) from None
-        picture = pygraphviz.AGraph(string=self.source)
-        try:
-            return picture.draw(format=format, prog="dot")
-        finally:
-            picture.close()
+        return render(self.source, self.format if format is None else format)
 
     def save(self, path):
-        """Write the picture, in the format that the path ends in; returns the path."""
+        """Write the picture or text, in the format that the path ends in; returns the path."""
         path = Path(path)
         format = path.suffix.lstrip(".").lower()
-        if format == "dot":
-            path.write_text(self.source, encoding="utf-8")
+        if format in TEXTS:
+            path.write_text(getattr(self, TEXTS[format]), encoding="utf-8")
         else:
             path.write_bytes(self.render(format))
         return path
 
     def _repr_mimebundle_(self, include=None, exclude=None):
+        kinds = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
         try:
-            return {"image/svg+xml": self.render("svg").decode(), "text/plain": self.source}
+            picture = self.render()
         except RuntimeError as error:
-            return {"text/plain": f"{error}\n\n{self.source}"}
+            return {"text/plain": f"{self.text}\n\n({error})"}
+        if self.format == "svg":
+            picture = picture.decode()
+        return {kinds[self.format]: picture, "text/plain": self.text}
 
 
-def _dot(y, values, with_gradients, direction):
-    nodes = history(y.node)[::-1]  # oldest first: inputs get the first numbers
-    slopes = _slopes(y, nodes) if with_gradients and y.requires_grad else {}
+def _check_format(format):
+    if format not in FORMATS:
+        raise ValueError(f"draw: format is one of {', '.join(FORMATS)}, not {format!r}")
+
+
+def render(source, format="svg"):
+    """DOT text as a picture, in bytes."""
+    _check_format(format)
+    if shutil.which("dot"):
+        return graphviz.Source(source).pipe(format=format, quiet=True)
+    try:
+        import pygraphviz
+    except ImportError:
+        raise RuntimeError(
+            "drawing needs Graphviz: pip install 'speelpenning[show]' brings it along, or "
+            "install the program `dot`; .source, .mermaid and .text need none"
+        ) from None
+    picture = pygraphviz.AGraph(string=source)
+    try:
+        return picture.draw(format=format, prog="dot")
+    finally:
+        picture.close()
+
+
+# --- DOT ------------------------------------------------------------------------------------------
+
+
+def _dot(view, direction, lines):
     graph = graphviz.Digraph(
-        graph_attr={"rankdir": direction, "bgcolor": "transparent"},
+        graph_attr={
+            "rankdir": direction, "bgcolor": "transparent", "fontname": "Helvetica",
+            "fontcolor": "#6b7280", "compound": "true",
+        },
         node_attr={"shape": "box", "style": "rounded,filled", "fontname": "Helvetica"},
-        edge_attr={"color": "#6b7280"},
-    )
-    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
-    for node in nodes:
-        kind = "input" if node.primitive is None else "operation"
-        if node is y.node:
-            kind = "output"
-        name = getattr(node, "name", None)
-        title = name or "input" if node.primitive is None else node.primitive.name
-        lines = [f"<b>{_text(title)}</b>"]
-        if name and node.primitive is not None:
-            lines[0] = f"<b>{_text(name)}</b> = {_text(title)}"
-        if values:
-            lines.append(_text(_value(node.value)))
-        if node in slopes:
-            lines.append(f'<font color="#b91c1c">∂ {_text(_value(slopes[node]))}</font>')
-        _box(graph, ids[node], lines, kind)
-    for node in nodes:
-        for i, source in enumerate(node.inputs):
-            if isinstance(source, Node):
-                graph.edge(ids[source], ids[node])
-            else:
-                constant = f"{ids[node]}c{i}"
-                _box(graph, constant, [_text(_value(source))], "constant")
-                graph.edge(constant, ids[node])
+        edge_attr={"color": "#6b7280", "fontname": "Helvetica", "fontsize": "11"},
+    )  # fmt: skip
+    if len(view.shown) > CROWDED:
+        graph.attr(splines="line", nslimit="1", nslimit1="1")
+    if view.note:
+        graph.attr(label=f"<{_text(view.note)}>", labeljust="l")
+    _fill(graph, view, view.scene.whole, lines)
+    for a, b, partial in view.arrows:
+        extra = {"label": f"<{_text(partial)}>", "fontcolor": PARTIAL} if partial else {}
+        graph.edge(a, b, **extra)
     return graph.source
 
 
-def _slopes(y, nodes):
-    """The derivative of the sum of y's elements by every node that holds one array."""
-    wanted = [node for node in nodes if not isinstance(node.value, (tuple, list))]
-    value = y.node.value
-    seed = 1.0 if type(value) is float else np.ones_like(value)
-    try:
-        found = gradients(y.node, seed, wanted)
-    except RuntimeError as error:  # arrays were written since, by an optimizer's step
-        raise RuntimeError(f"{error}; or draw(y, gradients=False)") from error
-    return dict(zip(wanted, found, strict=True))
+def _fill(graph, view, group, lines):
+    for item in in_order(view, group):
+        if item in view.members:
+            with graph.subgraph(name=f"cluster_{item.id}") as inner:
+                label = f"<{_text(heading(view, item))}>"
+                inner.attr(label=label, id=item.id, style="rounded", color="#9ca3af")
+                _fill(inner, view, item, lines)
+        elif isinstance(item, Box):
+            rows = [_with_strip(line) for line in describe(item, *lines)]
+            rows += [
+                f'<font color="{DERIVATIVES[line[0]]}">{_with_strip(line)}</font>'
+                for line in derivative_lines(item)
+            ]
+            _box(graph, item.id, [f"<b>{_text(item.title)}</b>", *rows], item.kind)
+        else:
+            size = _text(contents(view, item))
+            _box(graph, item.id, [f"<b>{_text(heading(view, item))}</b>", size], "group")
 
 
-def _box(graph, name, lines, kind):
+def contents(view, group):
+    """What a collapsed group holds, in words."""
+    boxes = [*group.boxes()]
+    inside = {box.id for box in boxes}
+    numbers = {}
+    for arrow in view.scene.arrows:
+        if arrow.target in inside:
+            source = view.scene.box[arrow.source]
+            if source.kind == "parameter":
+                numbers[source.id] = np.size(source.value)
+    words = f"{len(boxes):,} operation{'s' * (len(boxes) != 1)}"
+    return f"{words}, {sum(numbers.values()):,} parameters" if numbers else words
+
+
+def _box(graph, id, lines, kind):
     fill, border = COLOURS[kind]
-    graph.node(name, label=f"<{'<br/>'.join(lines)}>", fillcolor=fill, color=border)
+    label = f"<{'<br/>'.join(lines)}>"
+    extra = {"peripheries": "2"} if kind == "group" else {}
+    graph.node(id, label=label, id=id, fillcolor=fill, color=border, **extra)
+
+
+def _with_strip(line):
+    """A line of text; a strip of bars at its end is set smaller, as bars fill a line's height."""
+    words = line.rstrip(BARS)
+    bars = line[len(words) :]
+    return _text(words) + (f'<font point-size="8">{bars}</font>' if bars else "")
 
 
 def _text(text):
@@ -154,13 +271,42 @@ def _text(text):
     return escape(text).replace("\\", "&#92;&#92;") if text.strip() else "&#160;"
 
 
-def _value(value):
-    """A value, short: numbers, or the shape of a larger array."""
-    value = plain(value)
-    if isinstance(value, (tuple, list)):
-        return " ".join(_value(part) for part in flatten(value)[0])
-    if isinstance(value, (int, float)):
-        return f"{value:.4g}"
-    if np.size(value) > SMALL:
-        return f"{type(value).__name__} {'×'.join(map(str, np.shape(value)))}"
-    return np.array2string(value, precision=4, separator=", ") if np.ndim(value) else f"{value:.4g}"
+# --- Mermaid --------------------------------------------------------------------------------------
+
+
+def _mermaid(view, direction, lines):
+    out = [f"flowchart {direction}"]
+
+    def fill(group, indent):
+        for item in in_order(view, group):
+            if item in view.members:
+                out.append(f"{indent}subgraph {item.id}[{_quoted([heading(view, item)])}]")
+                fill(item, indent + "  ")
+                out.append(f"{indent}end")
+                continue
+            if isinstance(item, Group):
+                rows, kind = [heading(view, item), contents(view, item)], "group"
+            else:
+                rows = [item.title, *describe(item, *lines), *derivative_lines(item)]
+                kind = item.kind
+            out.append(f"{indent}{item.id}[{_quoted(rows)}]:::{kind}")
+
+    fill(view.scene.whole, "  ")
+    for a, b, partial in view.arrows:
+        out.append(f"  {a} -->{f'|{_quoted([partial])}|' if partial else ''} {b}")
+    for kind, (inside, border) in COLOURS.items():
+        out.append(f"  classDef {kind} fill:{inside},stroke:{border},color:#111827")
+    return "\n".join(out)
+
+
+def _quoted(lines):
+    """Lines of any text between Mermaid's quotes, letters with a meaning there as their codes."""
+    coded = (
+        "".join(
+            c if c.isalnum() or c in " .,=()+-" or ord(c) > 127 else f"#{ord(c)};"
+            for c in short_name(line)
+            if c.isprintable()
+        )
+        for line in lines
+    )
+    return f'"{"<br/>".join(coded)}"'

@@ -1,0 +1,425 @@
+"""What a recorded graph looks like, before anything is drawn: boxes, arrows, and nested groups.
+
+    scene = Scene([y], ...)     every node as a box, every operand as an arrow, module calls as
+                                groups: what there is to say about each, as text
+    scene.view(depth, fold)     what of it is shown: see `autograd.show.view`
+
+Pictures, Mermaid, plain text, the page and the stepper are all written from a View.
+"""
+
+import operator
+from bisect import bisect_left
+
+import numpy as np
+
+from .. import scopes
+from ..forward import push_forward
+from ..graph import Leaf, Node, history
+from ..primitive import plain
+from ..reverse import gradients
+from ..tensor import Tensor
+from .values import dtype_of, full_shape, number, short_name, value_lines
+
+KINDS = ("input", "parameter", "constant", "operation", "output", "group")
+JACOBIAN = 36  # elements of a partial derivative that are worked out and shown
+
+
+class Box:
+    """One node or constant.
+
+    id         "n3" for the third node of the graph, "n3c0" for a constant operand of it
+    kind       one of KINDS
+    name       as the caller, or a module, calls it; None
+    operation  the operation's name; None for inputs and constants
+    detail     the operation's options, as text
+    value      what it holds
+    place      which node of the graph it is, oldest first; of a constant its reader's
+    gradient, tangent   where they were asked for; None
+    """
+
+    __slots__ = (
+        "id", "kind", "name", "operation", "detail", "value", "node", "place", "gradient",
+        "tangent",
+    )  # fmt: skip
+
+    def __init__(self, id, kind, value, node, place):
+        self.id, self.kind, self.value, self.node, self.place = id, kind, value, node, place
+        self.name = self.operation = self.gradient = self.tangent = None
+        self.detail = ""
+
+    @property
+    def title(self):
+        """The first line: name and operation."""
+        if self.operation is None:
+            return short_name(self.name) if self.name else self.kind
+        made = self.operation + (f" {self.detail}" if self.detail else "")
+        return f"{short_name(self.name)} = {made}" if self.name else made
+
+
+class Arrow:
+    """An operand: from a box to the box that reads it.
+
+    place     which operand it is
+    partial   the derivative of the target by the source there, as text
+    """
+
+    __slots__ = ("source", "target", "place", "partial")
+
+    def __init__(self, source, target, place):
+        self.source, self.target, self.place, self.partial = source, target, place, ""
+
+
+class Group:
+    """Boxes that belong together: a module's call, a named scope, or repeats of one pattern.
+
+    label     what stands above them
+    kind      the module's class name; "scope", "repeat" or "stretch"
+    items     its operations and the groups inside it, in the order they were recorded
+    """
+
+    def __init__(self, id, label, kind, parent=None, items=()):
+        self.id, self.label, self.kind, self.parent = id, label, kind, parent
+        self.items = [*items]
+
+    @property
+    def depth(self):
+        """0 for the whole graph, 1 for the groups in it, ..."""
+        return 0 if self.parent is None else self.parent.depth + 1
+
+    def boxes(self):
+        """Its operations, at any depth, in order."""
+        stack = [self]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Group):
+                stack += item.items[::-1]
+            else:
+                yield item
+
+
+class Scene:
+    """The graph of one or more results.
+
+    outputs     Tensors of the graph
+    names       variables by name, as `locals()` has them: Tensors, arrays, Modules, containers
+    gradients   work out the derivative of the (sum of the elements of the) outputs by each node
+    tangents    Tensors and the directions they move in, ``{x: 1.0}``: work out every node's
+                tangent
+    partials    work out the derivative at every arrow
+    scopes      further `Call`s to group operations by
+    """
+
+    def __init__(
+        self, outputs, names=None, gradients=True, tangents=None, partials=False, scopes=()
+    ):
+        self.outputs = outputs
+        self.nodes = history(*(y.node for y in outputs))[::-1]  # oldest first
+        self.given = _given_names(names or {})
+        self.whole = Group("g0", "", "graph")
+        calls = _calls(self.nodes, self.given, scopes)
+        paths = _parameter_paths(calls, self.given)
+        self._make_boxes(paths)
+        self._make_arrows()
+        self._make_groups(calls)
+        if gradients:
+            self._work_out_gradients()
+        if tangents:
+            self._work_out_tangents(tangents)
+        if partials:
+            for arrow in self.arrows:
+                arrow.partial = partial_text(self.box[arrow.target].node, arrow.place)
+
+    def _make_boxes(self, paths):
+        outputs = {y.node for y in self.outputs}
+        self.boxes = {}  # node -> its box
+        for i, node in enumerate(self.nodes):
+            box = Box(f"n{i}", "operation", node.value, node, i)
+            box.name = self.given.get(id(node))
+            if node.primitive is None:
+                path = paths.get(getattr(node, "cell", None))
+                box.kind = "input" if path is None else "parameter"
+                box.name = box.name or self.given.get(id(getattr(node, "cell", None))) or path
+            else:
+                box.operation = node.primitive.name
+                box.detail = _options(node)
+            if node in outputs:
+                box.kind = "output"
+            box.name = box.name or getattr(node, "name", None)
+            self.boxes[node] = box
+
+    def _make_arrows(self):
+        self.arrows, self.constants = [], []
+        for node, box in self.boxes.items():
+            for place, source in enumerate(node.inputs):
+                if isinstance(source, Node):
+                    other = self.boxes[source]
+                else:
+                    other = Box(f"{box.id}c{place}", "constant", source, None, box.place)
+                    other.name = self.given.get(id(source))
+                    self.constants.append(other)
+                self.arrows.append(Arrow(other.id, box.id, place))
+        self.leaves = [*(b for b in self.boxes.values() if b.operation is None), *self.constants]
+        every = [*self.constants, *self.boxes.values()]
+        self.ordered = sorted(every, key=operator.attrgetter("place"))  # constants just before
+        self.box = {box.id: box for box in self.ordered}
+        self.operand = {(arrow.target, arrow.place): arrow.source for arrow in self.arrows}
+
+    def _make_groups(self, calls):
+        """Operations go to the innermost call they were made in.
+
+        Calls are stretches of serials, one inside another.
+        """
+        self.groups = [self.whole]
+        self.order = {}  # node of an operation -> which one it is
+        stack = [(float("inf"), self.whole)]  # (last serial, group)
+        todo = calls[::-1]
+
+        def close(serial):
+            while stack[-1][0] < serial:
+                stack.pop()
+
+        for node in self.nodes:
+            if node.primitive is None:
+                continue
+            while todo and todo[-1].first < node.serial:
+                call = todo.pop()
+                close(call.first)
+                if call.last > stack[-1][0]:
+                    continue  # another thread's
+                parent = stack[-1][1]
+                group = Group(f"g{len(self.groups)}", call.label, call.kind, parent)
+                self.groups.append(group)
+                parent.items.append(group)
+                stack.append((call.last, group))
+            close(node.serial)
+            self.order[node] = len(self.order)
+            stack[-1][1].items.append(self.boxes[node])
+
+    # --- derivatives, for the picture alone ---
+
+    def _work_out_gradients(self):
+        wanted = [node for node in self.nodes if not isinstance(node.value, (tuple, list))]
+        outputs = [y.node for y in self.outputs if y.requires_grad]
+        totals = {}
+        for output in outputs:
+            try:
+                found = gradients(output, seed_of_ones(output.value), wanted)
+            except RuntimeError as error:  # arrays were written since, by an optimizer's step
+                raise RuntimeError(f"{error}; or draw(y, gradients=False)") from error
+            for node, g in zip(wanted, found, strict=True):
+                totals[node] = totals[node] + g if node in totals else g
+        for node, g in totals.items():
+            self.boxes[node].gradient = g
+
+    def _work_out_tangents(self, tangents):
+        moves = {}
+        for x, t in directions(tangents, self.nodes).items():
+            moves[x] = t
+        for node, t in zip(self.nodes, push_forward(self.nodes, moves), strict=True):
+            if t is not None and not isinstance(node.value, (tuple, list)):
+                self.boxes[node].tangent = t
+
+
+def seed_of_ones(value):
+    """1 for every element of a node's value."""
+    value = plain(value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(seed_of_ones, value))
+    return 1.0 if type(value) is float else np.ones_like(value)
+
+
+def directions(tangents, nodes):
+    """node -> tangent, of what a caller passes as ``tangents=``; raises where that does not fit."""
+    if isinstance(tangents, Tensor):
+        tangents = {tangents: 1.0}
+    if not isinstance(tangents, (dict, list, tuple)):
+        raise TypeError(
+            f"tangents: pass an input, or pairs of inputs and directions such as [(x, 1.0)], "
+            f"not a {type(tangents).__name__}"
+        )
+    pairs = tangents.items() if isinstance(tangents, dict) else tangents
+    moves, there = {}, set(nodes)
+    for x, t in pairs:
+        if not isinstance(x, Tensor) or x.node not in there:
+            raise ValueError("tangents: the graph does not depend on one of the inputs given")
+        shape = np.shape(plain(x.node.value))
+        if np.shape(t) not in ((), shape):
+            raise ValueError(f"tangents: a direction has shape {np.shape(t)}, its input {shape}")
+        t = np.broadcast_to(np.asarray(t, float), shape).copy()
+        moves[x.node] = float(t) if type(x.node.value) is float else t
+    return moves
+
+
+# --- names and calls ------------------------------------------------------------------------------
+
+
+def _given_names(variables):
+    """id of a node, cell, array or Module -> the name the caller has for it."""
+    found = {}
+    for name, value in variables.items():
+        if not str(name).startswith("_"):
+            _note_names(found, str(name), value, 0)
+    return found
+
+
+def _note_names(found, name, value, depth):
+    if isinstance(value, Tensor):
+        found.setdefault(id(value.node), name)
+        if isinstance(value.node, Leaf):
+            found.setdefault(id(value.node.cell), name)
+    elif isinstance(value, np.ndarray) or hasattr(value, "named_parameters"):
+        found.setdefault(id(value), name)
+    elif isinstance(value, (list, tuple, dict)) and depth < 3 and len(value) <= 1000:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in items:
+            _note_names(found, f"{name}[{key!r}]", part, depth + 1)
+
+
+class Call:
+    """A stretch of serials: of a module, which may be gone by now, or of a scope."""
+
+    def __init__(self, first, last, owner, label):
+        self.first, self.last, self.label = first, last, label
+        self.module = owner and owner()
+        self.kind = "scope" if owner is None else label
+
+
+def _calls(nodes, given, further):
+    """The calls that made these nodes, in the order in which they began."""
+    serials = [node.serial for node in nodes if node.primitive is not None]
+    found = [*further]
+    for first, last, *whose in list(scopes.calls):  # a copy: another thread may record
+        at = bisect_left(serials, first)
+        if at < len(serials) and serials[at] < last:
+            found.append(Call(first, last, *whose))
+    found.sort(key=lambda call: (call.first, -call.last))
+    root, until, paths = None, 0, {}
+    for call in found:
+        if call.module is None:
+            continue
+        if call.first > until:
+            root, until = call.module, call.last
+            paths = {id(module): path for path, module in root.named_modules()}
+        path = given.get(id(call.module)) or paths.get(id(call.module))
+        if path:
+            call.label = f"{path}: {call.kind}"
+    return found
+
+
+def _parameter_paths(calls, given):
+    """Gradient cell -> path of the parameter, of the outermost module first."""
+    found, seen = {}, set()
+    for call in calls:
+        module = call.module
+        if module is None or id(module) in seen:
+            continue
+        seen.add(id(module))
+        prefix = f"{given[id(module)]}." if id(module) in given else ""
+        for path, p in module.named_parameters():
+            cell = getattr(getattr(p, "node", None), "cell", None)
+            if cell is not None:
+                found.setdefault(cell, prefix + path)
+    return found
+
+
+def _options(node):
+    """An operation's options, short: ``axis=0``; of indexing the index."""
+    shown = []
+    for name, value in (node.options or {}).items():
+        if name == "index":
+            shown.append(f"[{_index(value)}]")
+        elif isinstance(value, (bool, int, float, str)) or _plain_tuple(value):
+            shown.append(f"{name}={short_name(repr(value))}")
+    return " ".join(shown)
+
+
+def _plain_tuple(value):
+    return isinstance(value, tuple) and all(isinstance(v, (int, float, str)) for v in value)
+
+
+def _index(index):
+    if isinstance(index, tuple):
+        return ", ".join(map(_index, index))
+    if isinstance(index, slice):
+        parts = ["" if v is None else str(v) for v in (index.start, index.stop, index.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    if index is Ellipsis:
+        return "…"
+    return str(index) if isinstance(index, (int, np.integer, type(None))) else "array"
+
+
+# --- partial derivatives --------------------------------------------------------------------------
+
+
+def partial(node, place):
+    """∂ node / ∂ its operand number `place`: a number, an array, or None where it is too large.
+
+    Of elementwise operations on operands of the result's shape the diagonal; else the matrix,
+    result's elements by operand's.
+    """
+    source = node.inputs[place]
+    if not isinstance(source, Node):
+        return None
+    y, x = plain(node.value), plain(source.value)
+    if isinstance(y, (tuple, list)) or isinstance(x, (tuple, list)):
+        return None
+    if np.shape(y) == np.shape(x) and (not np.shape(y) or node.primitive.kind == "elementwise"):
+        return _pull(node, place, seed_of_ones(y))
+    if np.size(y) * np.size(x) > JACOBIAN or not np.size(y):
+        return None
+    rows = []
+    for i in range(np.size(y)):
+        unit = np.zeros(np.size(y), np.asarray(y).dtype)
+        unit[i] = 1
+        unit = unit.reshape(np.shape(y))
+        rows.append(np.ravel(_pull(node, place, unit if np.shape(y) else float(unit))))
+    return np.squeeze(np.array(rows))
+
+
+def _pull(node, place, g):
+    """What one operand gets of the cotangent `g`; of an operand that occurs twice its share."""
+    twin = _apart(node)
+    return gradients(twin, g, [twin.inputs[place]])[0]
+
+
+def _apart(node):
+    """A copy of a node, the same operand twice made two."""
+    twin = object.__new__(Node)
+    twin.primitive, twin.options = node.primitive, node.options
+    twin.value, twin.serial = node.value, node.serial
+    twin.inputs = tuple(
+        Leaf(source.value) if isinstance(source, Node) else source for source in node.inputs
+    )
+    return twin
+
+
+def partial_text(node, place):
+    """The derivative at an arrow, as text; "" for that of a constant."""
+    source = node.inputs[place]
+    if not isinstance(source, Node):
+        return ""
+    found = partial(node, place)
+    if found is None:
+        return f"{full_shape(node.value)} by {full_shape(source.value)}"
+    if not np.shape(found):
+        return number(float(found))
+    return " ".join(value_lines(found))
+
+
+def describe(box, values=True, shapes=False, dtypes=False):
+    """The lines below a box's title."""
+    lines = []
+    if values:
+        lines += value_lines(box.value)
+    marks = [full_shape(box.value)] * shapes + [dtype_of(box.value)] * dtypes
+    if marks:
+        lines.append(" ".join(marks))
+    return lines
+
+
+def derivative_lines(box):
+    """Gradient and tangent of a box, each a line, where they were worked out."""
+    marked = (("∂", box.gradient), ("→", box.tangent))
+    return [
+        f"{mark} {' '.join(value_lines(d, shape=False))}" for mark, d in marked if d is not None
+    ]

@@ -6,10 +6,11 @@ operation nothing.  Pictures draw these stretches as boxes around their nodes.  
 record at the same time find each other's nodes in their stretches.
 """
 
+import contextlib
+import os
 import sys
 from bisect import bisect_right
 from collections import deque
-from contextlib import contextmanager
 from pathlib import Path
 from weakref import ref
 
@@ -39,7 +40,7 @@ def end(first, owner):
         calls.append((first, next(serials), ref(owner), type(owner).__name__))
 
 
-@contextmanager
+@contextlib.contextmanager
 def scope(name):
     """Within this block what is recorded belongs together under `name`, in pictures.
 
@@ -52,14 +53,16 @@ def scope(name):
     True
     """
     first = begin()
-    yield
-    end(first, str(name))
+    try:
+        yield
+    finally:
+        end(first, str(name))
 
 
 # --- lines ------------------------------------------------------------------------------------
 
 _LIBRARY = tuple(
-    str(folder)
+    f"{folder}{os.sep}"  # and not a user's file beside it whose name begins like it
     for folder in (
         *(Path(__file__).parents[1] / package for package in ("autograd", "nn", "optim")),
         Path(np.__file__).parent,
@@ -67,14 +70,16 @@ _LIBRARY = tuple(
 )
 
 
-@contextmanager
+@contextlib.contextmanager
 def source_lines():
     """Within this block it is noted which line of the caller's program makes each node.
 
     Lines inside this library and inside NumPy do not count: noted is the line that called them.
     Python's tracing is used for it: the block runs some times slower, and breakpoints do not hold.
     """
-    before, frame = sys.gettrace(), sys._getframe(2)  # the caller's, behind contextlib's
+    before, frame = sys.gettrace(), sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename == contextlib.__file__:
+        frame = frame.f_back  # the block's own: an ExitStack, or a decorated function's call
     traced, frame.f_trace = frame.f_trace, _note
     sys.settrace(_entered)
     try:
@@ -92,7 +97,9 @@ def line_of(serial):
 
 
 def _entered(frame, event, arg):
-    return None if frame.f_code.co_filename.startswith(_LIBRARY) else _note
+    if frame.f_code.co_filename.startswith(_LIBRARY):
+        return None
+    return _note(frame, "line", arg)  # a generator goes on in the midst of its line
 
 
 def _note(frame, event, arg):

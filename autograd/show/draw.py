@@ -4,6 +4,7 @@ DOT text comes from the `graphviz` package; it is laid out and rendered by the p
 where that is installed, and else by pygraphviz, whose wheels carry Graphviz (extra ``show``).
 """
 
+import math
 import shutil
 from html import escape
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import graphviz
 import numpy as np
 
-from ..graph import Node, history
+from ..graph import history, recording
 from ..primitive import Wrapper
+from ..scopes import begin
 from ..tensor import Tensor, handle
 from ..transforms import gradients as derivatives
 from .formulas import as_text, heading, in_order
@@ -68,11 +70,15 @@ def draw(
     if direction not in ("LR", "TB"):
         raise ValueError(f'draw: direction is "LR" or "TB", not {direction!r}')
     _check_format(format)
-    given, scopes = dict(names or {}), []
-    if backward:
-        outputs, more, scopes = _with_backward(outputs)
-        given |= more
-    scene = Scene(outputs, given, gradients and not backward, tangents, partials, scopes)
+    if save is not None:
+        _check_path(save)
+    slopes, scopes = _slopes(outputs) if backward else ([], [])
+    found = [slope for _, _, slope in slopes]
+    everything = [*outputs, *found]
+    scene = Scene(everything, names, gradients and not backward, tangents, partials, scopes)
+    for y, x, slope in slopes:
+        box, y, x = scene.boxes[slope.node], scene.boxes[y.node], scene.boxes[x.node]
+        box.name = box.name or f"∂{y.name or 'y'}/∂{x.name or x.id}"
     drawing = Drawing(View(scene, depth, fold), direction, format, (values, shapes, dtypes))
     if save is not None:
         drawing.save(save)
@@ -84,33 +90,39 @@ def outputs_of(y, what):
     outputs = [*y] if isinstance(y, (list, tuple)) else [y]
     for output in outputs:
         if not isinstance(output, Tensor):
-            hint = "" if not isinstance(output, Wrapper) else ": it is inside a transformation"
-            raise TypeError(
-                f"{what}: y is a Tensor with a history, or a list of them, not a "
-                f"{type(output).__name__}{hint}"
-            )
+            kind = type(output).__name__
+            hint = "" if not isinstance(output, Wrapper) else (
+                f": jvp, vmap and the like compute with a {kind}, which keeps no graph; apply the "
+                f"function to Tensors, and draw the result"
+            )  # fmt: skip
+            raise TypeError(f"{what}: y is a Tensor with a history, or a list of them, not a {kind}{hint}")
     if not outputs:
         raise TypeError(f"{what}: y is an empty list; pass a Tensor with a history")
     return outputs
 
 
-def _with_backward(outputs):
-    """Outputs, names and scopes of a graph together with that of its gradients."""
-    nodes = history(*(y.node for y in outputs))
-    leaves = [node for node in nodes[::-1] if node.primitive is None]
-    level = outputs[0].level
-    xs = [handle(node, level) for node in leaves]
-    last = max(node.serial for node in nodes)
-    found, names = [], {}
+def _slopes(outputs):
+    """``(slopes, scopes)``: the graph's gradients by its inputs, recorded, as ``(y, x, ∂y/∂x)``;
+    and the stretches in which the graph and they were recorded.
+    """
+    middle, slopes = begin(), []
     for y in outputs:
-        slopes = derivatives(y, xs, seed=seed_of_ones(y.node.value), record=True)
-        for i, (x, slope) in enumerate(zip(xs, slopes, strict=True)):
-            if isinstance(slope, Tensor) and isinstance(slope.node, Node):
-                found.append(slope)
-                names[f"∂{y.name or 'y'}/∂{x.name or f'input {i}'}"] = slope
-    end = max((y.node.serial for y in found), default=last)
-    scopes = [Call(0, last + 0.5, None, "forward"), Call(last + 0.5, end + 0.5, None, "backward")]
-    return [*outputs, *found], names, scopes
+        if not y.requires_grad:
+            continue
+        if not recording(y.level):
+            raise ValueError(
+                "draw: backward=True has to record the gradient, and no_grad() is in force here: "
+                "draw outside of that block"
+            )
+        leaves = [node for node in history(y.node)[::-1] if node.primitive is None]
+        xs = [handle(node, y.level) for node in leaves]
+        with np.errstate(all="ignore"):
+            found = derivatives(y, xs, seed=seed_of_ones(y.node.value), record=True)
+        for x, slope in zip(xs, found, strict=True):
+            if slope.requires_grad and slope.node.serial > middle:  # else it is no new operation
+                slopes.append((y, x, slope))
+    scopes = [Call(0, middle, None, "forward"), Call(middle, math.inf, None, "backward")]
+    return slopes, scopes
 
 
 class Drawing:
@@ -152,8 +164,7 @@ class Drawing:
 
     def save(self, path):
         """Write the picture or text, in the format that the path ends in; returns the path."""
-        path = Path(path)
-        format = path.suffix.lstrip(".").lower()
+        path, format = Path(path), _check_path(path)
         if format in TEXTS:
             path.write_text(getattr(self, TEXTS[format]), encoding="utf-8")
         else:
@@ -174,6 +185,15 @@ class Drawing:
 def _check_format(format):
     if format not in FORMATS:
         raise ValueError(f"draw: format is one of {', '.join(FORMATS)}, not {format!r}")
+
+
+def _check_path(path):
+    """The format that a path ends in; ValueError for others than those there are."""
+    format = Path(path).suffix.lstrip(".").lower()
+    if format not in (*FORMATS, *TEXTS):
+        endings = ", ".join(f".{ending}" for ending in (*FORMATS, *TEXTS))
+        raise ValueError(f"draw: a picture is saved as one of {endings}, not {Path(path).name!r}")
+    return format
 
 
 def render(source, format="svg"):
@@ -212,9 +232,9 @@ def _dot(view, direction, lines):
     if view.note:
         graph.attr(label=f"<{_text(view.note)}>", labeljust="l")
     _fill(graph, view, view.scene.whole, lines)
-    for a, b, partial in view.arrows:
+    for i, (a, b, partial) in enumerate(view.arrows):
         extra = {"label": f"<{_text(partial)}>", "fontcolor": PARTIAL} if partial else {}
-        graph.edge(a, b, **extra)
+        graph.edge(a, b, id=f"e{i}", **extra)
     return graph.source
 
 

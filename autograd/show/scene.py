@@ -9,6 +9,7 @@ Pictures, Mermaid, plain text, the page and the stepper are all written from a V
 
 import operator
 from bisect import bisect_left
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -73,21 +74,19 @@ class Group:
     """Boxes that belong together: a module's call, a named scope, or repeats of one pattern.
 
     label     what stands above them
-    kind      the module's class name; "scope", "repeat" or "stretch"
-    items     its operations and the groups inside it, in the order they were recorded
+    kind      the module's class name; "scope", "repeat", "stretch", or "leaves"
+    depth     0 for the whole graph, 1 for the groups in it, ...
+    items     its operations and the groups inside it, in the order they were recorded; of the
+              kind "leaves" inputs, parameters or constants
     """
 
     def __init__(self, id, label, kind, parent=None, items=()):
         self.id, self.label, self.kind, self.parent = id, label, kind, parent
+        self.depth = 0 if parent is None else parent.depth + 1
         self.items = [*items]
 
-    @property
-    def depth(self):
-        """0 for the whole graph, 1 for the groups in it, ..."""
-        return 0 if self.parent is None else self.parent.depth + 1
-
     def boxes(self):
-        """Its operations, at any depth, in order."""
+        """Its boxes, at any depth, in order."""
         stack = [self]
         while stack:
             item = stack.pop()
@@ -95,6 +94,11 @@ class Group:
                 stack += item.items[::-1]
             else:
                 yield item
+
+
+def is_leaf(item):
+    """Whether this is an input, parameter or constant, or a group of these."""
+    return item.kind == "leaves" if isinstance(item, Group) else item.operation is None
 
 
 class Scene:
@@ -114,20 +118,26 @@ class Scene:
     ):
         self.outputs = outputs
         self.nodes = history(*(y.node for y in outputs))[::-1]  # oldest first
-        self.given = _given_names(names or {})
+        self.given, modules = _given_names(names or {})
         self.whole = Group("g0", "", "graph")
         calls = _calls(self.nodes, self.given, scopes)
-        paths = _parameter_paths(calls, self.given)
+        called = [call.module for call in calls if call.module is not None]
+        paths = _parameter_paths([*called, *modules], self.given)
         self._make_boxes(paths)
         self._make_arrows()
         self._make_groups(calls)
-        if gradients:
-            self._work_out_gradients()
-        if tangents:
-            self._work_out_tangents(tangents)
-        if partials:
-            for arrow in self.arrows:
-                arrow.partial = partial_text(self.box[arrow.target].node, arrow.place)
+        with np.errstate(all="ignore"):  # a derivative that is not finite is shown as it is
+            if gradients:
+                with _advice("gradients=False"):
+                    self._work_out_gradients()
+            if tangents is not None:
+                with _advice("without tangents="):
+                    self._work_out_tangents(tangents)
+            if partials:
+                with _advice("partials=False"):
+                    for arrow in self.arrows:
+                        node = self.box[arrow.target].node
+                        arrow.partial = partial_text(node, arrow.place)
 
     def _make_boxes(self, paths):
         outputs = {y.node for y in self.outputs}
@@ -202,22 +212,26 @@ class Scene:
         outputs = [y.node for y in self.outputs if y.requires_grad]
         totals = {}
         for output in outputs:
-            try:
-                found = gradients(output, seed_of_ones(output.value), wanted)
-            except RuntimeError as error:  # arrays were written since, by an optimizer's step
-                raise RuntimeError(f"{error}; or draw(y, gradients=False)") from error
+            found = gradients(output, seed_of_ones(output.value), wanted)
             for node, g in zip(wanted, found, strict=True):
                 totals[node] = totals[node] + g if node in totals else g
         for node, g in totals.items():
             self.boxes[node].gradient = g
 
     def _work_out_tangents(self, tangents):
-        moves = {}
-        for x, t in directions(tangents, self.nodes).items():
-            moves[x] = t
+        moves = directions(tangents, self.nodes)
         for node, t in zip(self.nodes, push_forward(self.nodes, moves), strict=True):
             if t is not None and not isinstance(node.value, (tuple, list)):
                 self.boxes[node].tangent = t
+
+
+@contextmanager
+def _advice(option):
+    """An error of arrays written since, by an optimizer's step, says how to draw all the same."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}; or draw the graph with {option}") from error
 
 
 def seed_of_ones(value):
@@ -254,25 +268,32 @@ def directions(tangents, nodes):
 
 
 def _given_names(variables):
-    """id of a node, cell, array or Module -> the name the caller has for it."""
-    found = {}
-    for name, value in variables.items():
-        if not str(name).startswith("_"):
-            _note_names(found, str(name), value, 0)
-    return found
+    """``(names, modules)``: id of a node, cell, array or Module -> the name the caller has for it.
 
-
-def _note_names(found, name, value, depth):
-    if isinstance(value, Tensor):
-        found.setdefault(id(value.node), name)
-        if isinstance(value.node, Leaf):
-            found.setdefault(id(value.node.cell), name)
-    elif isinstance(value, np.ndarray) or hasattr(value, "named_parameters"):
-        found.setdefault(id(value), name)
-    elif isinstance(value, (list, tuple, dict)) and depth < 3 and len(value) <= 1000:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, part in items:
-            _note_names(found, f"{name}[{key!r}]", part, depth + 1)
+    A variable of its own comes before a place in a list or dict (such as a notebook's ``Out``).
+    """
+    if not hasattr(variables, "items"):
+        raise TypeError(
+            f"names: pass a dict from names to variables, such as names=locals(), "
+            f"not a {type(variables).__name__}"
+        )
+    found, modules = {}, []
+    todo = [(str(n), value, 0) for n, value in variables.items() if not str(n).startswith("_")]
+    for name, value, depth in todo:
+        if isinstance(value, Tensor):
+            found.setdefault(id(value.node), name)
+            if isinstance(value.node, Leaf):
+                found.setdefault(id(value.node.cell), name)
+        elif isinstance(value, np.ndarray):
+            found.setdefault(id(value), name)
+        elif hasattr(type(value), "named_parameters"):
+            if id(value) not in found:
+                modules.append(value)
+            found.setdefault(id(value), name)
+        elif isinstance(value, (list, tuple, dict)) and depth < 3 and len(value) <= 1000 > len(todo) / 100:
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            todo += [(f"{name}[{key!r}]", part, depth + 1) for key, part in items]
+    return found, modules
 
 
 class Call:
@@ -300,18 +321,17 @@ def _calls(nodes, given, further):
         if call.first > until:
             root, until = call.module, call.last
             paths = {id(module): path for path, module in root.named_modules()}
-        path = given.get(id(call.module)) or paths.get(id(call.module))
+        path = paths.get(id(call.module)) or given.get(id(call.module))
         if path:
             call.label = f"{path}: {call.kind}"
     return found
 
 
-def _parameter_paths(calls, given):
-    """Gradient cell -> path of the parameter, of the outermost module first."""
+def _parameter_paths(modules, given):
+    """Gradient cell -> path of the parameter, in the first of the modules that has it."""
     found, seen = {}, set()
-    for call in calls:
-        module = call.module
-        if module is None or id(module) in seen:
+    for module in modules:
+        if id(module) in seen:
             continue
         seen.add(id(module))
         prefix = f"{given[id(module)]}." if id(module) in given else ""
@@ -330,7 +350,7 @@ def _options(node):
             shown.append(f"[{_index(value)}]")
         elif isinstance(value, (bool, int, float, str)) or _plain_tuple(value):
             shown.append(f"{name}={short_name(repr(value))}")
-    return " ".join(shown)
+    return ", ".join(shown)
 
 
 def _plain_tuple(value):
@@ -364,7 +384,7 @@ def partial(node, place):
     if isinstance(y, (tuple, list)) or isinstance(x, (tuple, list)):
         return None
     if np.shape(y) == np.shape(x) and (not np.shape(y) or node.primitive.kind == "elementwise"):
-        return _pull(node, place, seed_of_ones(y))
+        return arrow_pull(node, place, seed_of_ones(y))
     if np.size(y) * np.size(x) > JACOBIAN or not np.size(y):
         return None
     rows = []
@@ -372,11 +392,11 @@ def partial(node, place):
         unit = np.zeros(np.size(y), np.asarray(y).dtype)
         unit[i] = 1
         unit = unit.reshape(np.shape(y))
-        rows.append(np.ravel(_pull(node, place, unit if np.shape(y) else float(unit))))
+        rows.append(np.ravel(arrow_pull(node, place, unit if np.shape(y) else float(unit))))
     return np.squeeze(np.array(rows))
 
 
-def _pull(node, place, g):
+def arrow_pull(node, place, g):
     """What one operand gets of the cotangent `g`; of an operand that occurs twice its share."""
     twin = _apart(node)
     return gradients(twin, g, [twin.inputs[place]])[0]

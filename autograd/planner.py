@@ -27,6 +27,7 @@ import numpy as np
 from .colouring import coloured
 from .graph import Node
 from .show.numbers import plural, seconds
+from .show.tables import html_table
 from .sparsity import DENSE, known, pattern_of
 from .sweeps import Graph, elements, total
 from .transforms import Recorded, called
@@ -157,11 +158,7 @@ class Plan:
 
     def text(self, measure=False):
         """What `explain` prints."""
-        m, n = self.shape
-        lines = [
-            f"The Jacobian of {self.name}: {plural(m, 'result')} by {plural(n, 'argument')}, "
-            f"{plural(len(self._graph.nodes), 'operation')}. {self._note}"
-        ]
+        lines = [f"{self._head()} {self._note}"]
         for candidate in self.candidates:
             took = f", measured {seconds(candidate.measure())}" if measure else ""
             mark = "->" if candidate is self.best else "  "
@@ -175,8 +172,17 @@ class Plan:
             for line, indent in zip(lines, indents, strict=True)
         )
 
+    def _head(self):
+        m, n = self.shape
+        size = f"{plural(m, 'result')} by {plural(n, 'argument')}"
+        return f"The Jacobian of {self.name}: {size}, {plural(len(self._graph.nodes), 'operation')}."
+
     def __repr__(self):
         return self.text()
+
+    def _repr_html_(self):
+        lines = [[c.name, seconds(c.predicted), c.why] for c in self.candidates]
+        return html_table(self._head(), ["mode", "predicted", "why"], lines, notes=[self._note])
 
 
 # --- the ways through a graph ---------------------------------------------------------------------

@@ -129,3 +129,15 @@ def _flops(module, args, kwargs):
     if not any(kind_of(value) == "f" for value in values):
         return 0  # integers are places and labels: nothing that counts
     return count_operations(module, *args, **kwargs).total
+
+
+def _shown(module):
+    """What a notebook shows of a Module: its layers and their parameters."""
+    from autograd.show.tables import html_table
+
+    rows = [_row(name, part, []) for name, part in module.named_modules()]
+    lines = [[f"  {r.name}: {r.kind}" if r.name else r.kind, f"{r.parameters:,}"] for r in rows]
+    return html_table(type(module).__name__, ["layer", "parameters"], lines)
+
+
+Module._repr_html_ = _shown

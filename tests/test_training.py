@@ -88,6 +88,45 @@ def test_fit_is_the_plain_loop():
     assert history.stopped == "epochs" and history.epochs == 3
 
 
+def test_sgd_on_an_mlp_is_lecture_ds_procedure():
+    """Lecture D's SGD-NEURAL-NET in NumPy, one example at a time: W (m, n), Z = Wᵀ A + W0, and
+    ∂loss/∂A = W ∂loss/∂Z of the layer above, by its weights as they were on the way forward.
+    """
+    sizes, eta = (3, 5, 4, 2), 0.1
+    activations = [
+        (np.tanh, lambda a: 1 - a**2),
+        (lambda z: 1 / (1 + np.exp(-z)), lambda a: a * (1 - a)),
+        (lambda z: z, lambda a: np.ones_like(a)),
+    ]
+    model = nn.MLP(sizes, [nn.Tanh, nn.Sigmoid, None], dtype=float)
+    nn.init.apply(model, nn.init.fan_in_normal, generator=np.random.default_rng(3))
+    state = [p.data.copy() for p in model.parameters()]
+    W, W0 = [w.T for w in state[::2]], state[1::2]
+    optimizer = optim.SGD(model.parameters(), lr=eta)
+    targets = np.stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]], axis=1).astype(float)
+    for i in np.random.default_rng(4).integers(len(X), size=60):
+        x, y = X[i].astype(float), targets[i]
+        A = [x]
+        for w, w0, (f, _) in zip(W, W0, activations, strict=True):  # forward pass
+            A.append(f(w.T @ A[-1] + w0))
+        by_a, steps = A[-1] - y, []  # of the loss ½ ‖A - y‖²
+        for layer in (2, 1, 0):  # error back-propagation
+            by_z = activations[layer][1](A[layer + 1]) * by_a
+            steps.append((np.outer(A[layer], by_z), by_z))
+            by_a = W[layer] @ by_z
+        for layer, (by_w, by_w0) in zip((2, 1, 0), steps, strict=True):  # SGD update
+            W[layer] = W[layer] - eta * by_w
+            W0[layer] = W0[layer] - eta * by_w0
+        optimizer.zero_grad()
+        nn.half_squared_error(model(x[None]), y[None]).backward()
+        optimizer.step()
+    for layer in range(3):
+        weight, bias = model.parameters()[2 * layer : 2 * layer + 2]
+        np.testing.assert_allclose(weight.data, W[layer].T, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(bias.data, W0[layer], rtol=1e-10, atol=1e-12)
+        assert np.abs(weight.data - state[2 * layer]).max() > 0.01  # it has moved
+
+
 def test_the_same_seeds_give_the_same_run_and_others_another():
     def run(seed):
         model = network(dropout=0.3)

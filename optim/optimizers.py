@@ -15,8 +15,8 @@ weight_decay   λ: adds λw to the gradient, as the penalty λ/2 ‖w‖² does 
 eps            keeps a denominator from being 0
 
 A pass over the arrays costs more than what is computed in it.  So running averages are kept as the
-sums M ← βM + g, where m = (1-β)M is the average, and the factors 1-β go into the constants: change
-a β between steps, and the average of before changes with it.
+sums M ← βM + g, where m = (1-β)M is the average, and the factors 1-β go into the constants.  β may
+change between steps (``optimizer.param_groups[0]["betas"] = 0.8, 0.99``): see `_decay`.
 """
 
 import numpy as np
@@ -112,6 +112,8 @@ class RMSprop(Optimizer):
     alpha   γ in [0, 1): decay of the average of squares
     """
 
+    numbers = ("squares_rate",)
+
     def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
@@ -122,7 +124,8 @@ class RMSprop(Optimizer):
     def constants(self, hyper, state):
         """ηg/(√E + ε) = rate · g/(√squares + eps)."""
         root = (1 - hyper["alpha"]) ** -0.5
-        return {"alpha": hyper["alpha"], "rate": hyper["lr"] * root, "eps": hyper["eps"] * root}
+        alpha = _decay(state, hyper["alpha"])
+        return {"alpha": alpha, "rate": hyper["lr"] * root, "eps": hyper["eps"] * root}
 
     def update(self, w, g, scratch, squares, *, alpha, rate, eps):
         """E ← γE + (1-γ)g²;  w ← w - ηg/(√E + ε)."""
@@ -161,6 +164,8 @@ class Adadelta(Optimizer):
     rho   ρ in [0, 1): decay of the averages of squares
     """
 
+    numbers = ("squares_rate",)
+
     def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
         super().__init__(params, lr, rho=rho, eps=eps, weight_decay=weight_decay)
 
@@ -169,14 +174,21 @@ class Adadelta(Optimizer):
         return {"squares": 0.0, "moved": 0.0}
 
     def constants(self, hyper, state):
-        """η, ρ; ε beside the sums."""
+        """η, ρ; ε beside the sums.  The sum of Δ² is read before it decays: `scale` is c/ρ."""
         rho = hyper["rho"]
-        return {"lr": hyper["lr"], "rho": rho, "eps": hyper["eps"] / (1 - rho)}
+        scale = state.get("squares_rate", 1 - rho) / (1 - rho)
+        decay = _decay(state, rho)
+        return {
+            "lr": hyper["lr"], "rho": rho, "decay": decay, "scale": scale,
+            "eps": hyper["eps"] / (1 - rho),
+        }  # fmt: skip
 
-    def update(self, w, g, scratch, squares, moved, *, lr, rho, eps):
+    def update(self, w, g, scratch, squares, moved, *, lr, rho, decay, scale, eps):
         """Δ = g √((D + ε)/(E + ε));  w ← w - ηΔ."""
         a, b, *_ = scratch
-        _add_square(squares, g, rho, a)
+        if scale != 1:
+            moved *= scale
+        _add_square(squares, g, decay, a)
         np.add(squares, eps, out=a)
         np.add(moved, eps, out=b)
         b /= a
@@ -194,6 +206,8 @@ class Adam(Optimizer):
     betas   decay of the averages of gradients and of their squares, in [0, 1)
     """
 
+    numbers = ("total_rate", "total_weight", "squares_rate", "squares_weight")
+
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
@@ -203,10 +217,10 @@ class Adam(Optimizer):
 
     def constants(self, hyper, state):
         """Bias corrections, folded: η m̂/(√v̂ + ε) = rate · total/(√squares + eps)."""
-        (b1, b2), step = hyper["betas"], state["step"]
-        root = _root(b2, step)
-        rate = hyper["lr"] * root * (1 - b1) / (1 - b1**step)
-        return {"b1": b1, "b2": b2, "rate": rate, "eps": hyper["eps"] * root}
+        b1, weight = _corrected(state, hyper["betas"][0], "total_rate", "total_weight")
+        b2, square_weight = _corrected(state, hyper["betas"][1])
+        root = square_weight**0.5
+        return {"b1": b1, "b2": b2, "rate": hyper["lr"] * root / weight, "eps": hyper["eps"] * root}
 
     def update(self, w, g, scratch, total, squares, *, b1, b2, rate, eps):
         """m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - η m̂/(√v̂ + ε)."""
@@ -232,6 +246,8 @@ class Adamax(Optimizer):
     betas   decay of the average of gradients and of the largest |g|, in [0, 1)
     """
 
+    numbers = ("total_rate", "total_weight")
+
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
@@ -241,9 +257,9 @@ class Adamax(Optimizer):
 
     def constants(self, hyper, state):
         """η with the bias correction; β₁, β₂, ε."""
-        b1, b2 = hyper["betas"]
-        rate = hyper["lr"] * (1 - b1) / (1 - b1 ** state["step"])
-        return {"b1": b1, "b2": b2, "rate": rate, "eps": hyper["eps"]}
+        b1, weight = _corrected(state, hyper["betas"][0], "total_rate", "total_weight")
+        b2 = hyper["betas"][1]
+        return {"b1": b1, "b2": b2, "rate": hyper["lr"] / weight, "eps": hyper["eps"]}
 
     def update(self, w, g, scratch, total, peak, *, b1, b2, rate, eps):
         """u ← max(β₂u, |g| + ε);  w ← w - η m̂/u."""
@@ -265,7 +281,7 @@ class NAdam(Optimizer):
     momentum_decay   ψ: how fast μ rises to β₁
     """
 
-    numbers = ("product",)
+    numbers = ("product", "total_rate", "squares_rate", "squares_weight")
 
     def __init__(
         self,
@@ -294,10 +310,12 @@ class NAdam(Optimizer):
         (b1, b2), step = hyper["betas"], state["step"]
         now, coming = nadam_momenta(step, b1, hyper["momentum_decay"])
         product = state["product"] = state.get("product", 1.0) * now
-        root = _root(b2, step)
+        keep = _decay(state, b1, "total_rate")
+        keep_square, square_weight = _corrected(state, b2)
+        root = square_weight**0.5
         return {
-            "b1": b1,
-            "b2": b2,
+            "b1": keep,
+            "b2": keep_square,
             "of_total": hyper["lr"] * root * (1 - b1) * coming / (1 - product * coming),
             "of_g": hyper["lr"] * root * (1 - now) / (1 - product),
             "eps": hyper["eps"] * root,
@@ -426,9 +444,27 @@ def _sign(x, spare, mask):
     np.copyto(x, sign)
 
 
-def _root(beta, step):
-    """√squares = root · √v̂, where v̂ is the average of squares with its bias corrected."""
-    return ((1 - beta**step) / (1 - beta)) ** 0.5
+def _decay(state, beta, rate="squares_rate"):
+    """c, for a sum M ← cM + g of which (1-β)M is the average m ← βm + (1-β)g.
+
+    It is β, except in the step in which 1-β, which the state keeps under this name, changes.
+    """
+    now, last = 1 - beta, state.get(rate)
+    if last == now:
+        return beta
+    state[rate] = now
+    return beta if last is None else beta * (last / now)
+
+
+def _corrected(state, beta, rate="squares_rate", weight="squares_weight"):
+    """(c, N): `_decay`'s c, and the sum N ← cN + 1 of the weights that the gradients have in M.
+
+    M/N is the average with its bias corrected, also for a β that varies: (1-β)N is lecture E's
+    Σₖ λₖ Π(1-λₗ), l > k, with λ = 1-β.  For a constant β it is 1-βᵗ.
+    """
+    c = _decay(state, beta, rate)
+    n = state[weight] = c * state.get(weight, 0.0) + 1.0
+    return c, n
 
 
 def _divide(x, squares, rate, eps, a):

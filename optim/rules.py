@@ -83,11 +83,11 @@ def adadelta(g, state, w, *, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
 def adam(g, state, w, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     """Adam (Kingma & Ba 2015, algorithm 1), weight decay as an L2 penalty.
 
-    m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - η m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ),
-    v̂ = v/(1-β₂ᵗ).
+    m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - η m̂/(√v̂ + ε), m̂ = m/(1-Πβ₁),
+    v̂ = v/(1-Πβ₂), Πβ over all steps: βᵗ for a constant β, as the paper writes it.
 
-    Lecture E's general correction Σₖ λₖ Π(1-λₗ), l > k, with λ = 1-β, is 1-βᵗ for a constant β;
-    it writes √(v̂ + ε).
+    1-Πβ is lecture E's correction Σₖ λₖ Π(1-λₗ), l > k, with λ = 1-β, for a β that varies too.
+    The lecture writes √(v̂ + ε).
     """
     g = _decayed(g, w, weight_decay)
     return _adam(g, state, lr, betas, eps)
@@ -104,25 +104,25 @@ def adamw(g, state, w, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
 
 def _adam(g, state, lr, betas, eps):
     b1, b2 = betas
-    t = state.get("step", 0) + 1
+    p1, p2 = b1 * state.get("product", 1.0), b2 * state.get("square_product", 1.0)
     m = b1 * state.get("mean", np.zeros_like(g)) + (1 - b1) * g
     v = b2 * state.get("square", np.zeros_like(g)) + (1 - b2) * np.square(g)
-    step = -lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
-    return step, {"step": t, "mean": m, "square": v}
+    step = -lr * (m / (1 - p1)) / (np.sqrt(v / (1 - p2)) + eps)
+    return step, {"product": p1, "square_product": p2, "mean": m, "square": v}
 
 
 def adamax(g, state, w, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     """AdaMax (Kingma & Ba 2015, algorithm 2): the largest recent |g| in the place of √v̂.
 
-    m ← β₁m + (1-β₁)g;  u ← max(β₂u, |g| + ε);  w ← w - η/(1-β₁ᵗ) m/u.  ε is PyTorch's: it
-    keeps u from being 0.
+    m ← β₁m + (1-β₁)g;  u ← max(β₂u, |g| + ε);  w ← w - η/(1-Πβ₁) m/u, Πβ₁ as in `adam`.  ε is
+    PyTorch's: it keeps u from being 0.
     """
     b1, b2 = betas
     g = _decayed(g, w, weight_decay)
-    t = state.get("step", 0) + 1
+    product = b1 * state.get("product", 1.0)
     m = b1 * state.get("mean", np.zeros_like(g)) + (1 - b1) * g
     u = np.maximum(b2 * state.get("peak", np.zeros_like(g)), np.abs(g) + eps)
-    return -lr / (1 - b1**t) * m / u, {"step": t, "mean": m, "peak": u}
+    return -lr / (1 - product) * m / u, {"product": product, "mean": m, "peak": u}
 
 
 def nadam(g, state, w, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_decay=0.004):
@@ -135,12 +135,12 @@ def nadam(g, state, w, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, mo
     g = _decayed(g, w, weight_decay)
     t = state.get("step", 0) + 1
     now, coming = nadam_momenta(t, b1, momentum_decay)
-    product = state.get("product", 1.0) * now
+    product, p2 = state.get("product", 1.0) * now, b2 * state.get("square_product", 1.0)
     m = b1 * state.get("mean", np.zeros_like(g)) + (1 - b1) * g
     v = b2 * state.get("square", np.zeros_like(g)) + (1 - b2) * np.square(g)
     ahead = coming / (1 - product * coming) * m + (1 - now) / (1 - product) * g
-    step = -lr * ahead / (np.sqrt(v / (1 - b2**t)) + eps)
-    return step, {"step": t, "product": product, "mean": m, "square": v}
+    step = -lr * ahead / (np.sqrt(v / (1 - p2)) + eps)
+    return step, {"step": t, "product": product, "square_product": p2, "mean": m, "square": v}
 
 
 def nadam_momenta(t, beta, momentum_decay):

@@ -80,6 +80,30 @@ def test_in_place_is_the_pure_formula(kind, hyper, array):
     assert np.shape(p.data) == np.shape(w)
 
 
+@pytest.mark.parametrize(
+    "kind, name, values",
+    [
+        *((kind, "betas", [(0.9, 0.99), (0.5, 0.99), (0.0, 0.6), (0.95, 0.0), (0.8, 0.999)])
+          for kind in ("Adam", "AdamW", "Adamax", "NAdam")),
+        ("RMSprop", "alpha", [0.9, 0.99, 0.0, 0.5, 0.5]),
+        ("Adadelta", "rho", [0.9, 0.99, 0.0, 0.5, 0.5]),
+    ],
+)  # fmt: skip
+def test_in_place_is_the_pure_formula_when_the_decay_of_an_average_changes(kind, name, values):
+    """What has been averaged so far stays, whatever β the next step has."""
+    rng = np.random.default_rng(0)
+    expected, state = rng.normal(size=4), {}
+    p = Tensor(expected.copy())
+    optimizer = getattr(optim, kind)([p], lr=0.1)
+    for value in values:
+        optimizer.param_groups[0][name] = value
+        p.grad = rng.normal(size=4)
+        optimizer.step()
+        step, state = RULES[kind](p.grad, state, expected, lr=0.1, **{name: value})
+        expected = expected + step
+        np.testing.assert_allclose(p.data, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind, hyper", HYPER, ids=lambda x: str(x)[:50])
 def test_a_gradients_memory_order_does_not_matter(kind, hyper):
     g = np.arange(12.0).reshape(3, 4)

@@ -337,21 +337,37 @@ def test_the_lectures_oscillating_steps_become_comparable():
     np.testing.assert_allclose(np.mean((steps / np.sqrt(mean)) ** 2, axis=0), 1)
 
 
-def test_the_general_bias_correction_keeps_a_constant_gradient():
-    """Lecture E: divided by Σ λₖ Π(1-λₗ), l > k, the average of a constant is that constant,
-    for a λ that varies; for a constant λ the sum is Adam's 1-βᵗ.
-    """
+BETAS = [(0.9, 0.99), (0.5, 0.99), (0.5, 0.6), (0.0, 0.9), (0.95, 0.0), (0.8, 0.999), (0.9, 0.9)]
 
-    def correction(rates):
-        return sum(rate * np.prod(1 - rates[k + 1 :]) for k, rate in enumerate(rates))
 
-    rates = np.random.default_rng(0).uniform(0.05, 0.6, 8)
-    mean = 0.0
-    for rate in rates:
-        mean = (1 - rate) * mean + rate * 3.0
-    assert mean / correction(rates) == pytest.approx(3.0, rel=1e-12)
-    for t in (1, 2, 9):
-        assert correction(np.full(t, 1 - 0.9)) == pytest.approx(1 - 0.9**t, rel=1e-12)
+def corrected(rates, values):
+    """Lecture E's average, λ varying: Σ λₖ xₖ Π(1-λₗ) / Σ λₖ Π(1-λₗ), l > k."""
+    weights = [rate * np.prod(1 - rates[k + 1 :]) for k, rate in enumerate(rates)]
+    return np.average(values, axis=0, weights=weights)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_the_bias_correction_is_the_lectures_for_betas_that_vary(kind):
+    w, g = Tensor([1.0, -2.0]), np.random.default_rng(0).normal(size=(len(BETAS), 2))
+    optimizer = getattr(optim, kind)([w], lr=0.1, eps=1e-3, weight_decay=0.0)
+    for t, betas in enumerate(BETAS, 1):
+        optimizer.param_groups[0]["betas"] = betas
+        before = w.data.copy()
+        w.grad = g[t - 1]
+        optimizer.step()
+        first, second = 1 - np.array(BETAS[:t]).T
+        m, v = corrected(first, g[:t]), corrected(second, g[:t] ** 2)
+        np.testing.assert_allclose(before - w.data, 0.1 * m / (np.sqrt(v) + 1e-3), rtol=1e-12)
+
+
+def test_a_constant_gradient_stays_itself_while_betas_vary():
+    """What the lecture has the correction for: every step of Adam is then η."""
+    w = Tensor([0.0])
+    optimizer = optim.Adam([w], lr=0.1)
+    for t, betas in enumerate(BETAS, 1):
+        optimizer.param_groups[0]["betas"] = betas
+        path(optimizer, w, lambda w: np.full(1, 2.5), 1)
+        np.testing.assert_allclose(w.data, -0.1 * t, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["Adam", "Adamax", "NAdam"])

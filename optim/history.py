@@ -125,7 +125,9 @@ class History(dict):
                 axes[-1].plot(range(1, len(values) + 1), values, label=name, linewidth=1)
             axes[-1].axhline(1e-3, color="black", linestyle=":", linewidth=1)
             axes[-1].set(title="update / weight", xlabel="epoch", yscale="log")
-            axes[-1].legend(fontsize=7, frameon=False)
+            axes[-1].legend(  # one line a parameter: too many to leave room beside the curves
+                fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1)
+            )
         for ax in axes:
             ax.xaxis.get_major_locator().set_params(integer=True)  # epochs are whole
             ax.grid(alpha=0.3)

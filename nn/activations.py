@@ -18,7 +18,7 @@ from .module import Module, Parameter
 
 
 def step(x):
-    """1 where x >= 0, else 0 (lecture D); its derivative is 0 everywhere, at the step too.
+    """1 where x >= 0, else 0 (lectures D, E); its derivative is 0 everywhere, at the step too.
 
     >>> step(np.array([-1.0, 0.0, 2.0]))
     array([0., 1., 1.])
@@ -27,7 +27,9 @@ def step(x):
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """x where x > 0, else negative_slope * x, which is the derivative at 0 too.
+    """x where x > 0, else a x, a = negative_slope, which is the derivative at 0 too.
+
+    For a <= 1 it is max(a x, x) (lectures B, E; B has a = 0.01, and 0.1 in its table).
 
     >>> leaky_relu(np.array([-1.0, 0.0, 2.0]))
     array([-0.01,  0.  ,  2.  ])
@@ -36,7 +38,8 @@ def leaky_relu(x, negative_slope=0.01):
 
 
 def prelu(x, weight):
-    """`leaky_relu` with slopes to be learned: one for all, or one a channel (axis 1 of x).
+    """`leaky_relu` with slopes to be learned (He et al. 2015; lecture B): one for all, or one a
+    channel (axis 1 of x).
 
     >>> prelu(np.array([[-1.0, -1.0, 2.0]]), np.array([0.5, 0.1, 0.3]))
     array([[-0.5, -0.1,  2. ]])
@@ -57,7 +60,9 @@ def prelu(x, weight):
 
 
 def elu(x, alpha=1.0):
-    """x where x > 0, else alpha (eˣ - 1) (Clevert et al. 2015), and so is its derivative at 0.
+    """x where x > 0, else alpha (eˣ - 1) (Clevert et al. 2015; lectures B, E).
+
+    The derivative at 0 is that of the left side, alpha.
 
     >>> elu(np.array([-1000.0, 0.0, 2.0]))
     array([-1.,  0.,  2.])
@@ -70,12 +75,12 @@ softsign = elementwise(  # composed, the slope 1/(1 + |x|)² would be a differen
     lambda x: x / (1 + np.abs(x)),
     lambda g, y, x: g / np.square(1 + np.abs(x)),
     name="softsign",
-    doc="x / (1 + |x|): tanh's shape, with tails that go as 1/x.",
+    doc="x / (1 + |x|) (lecture E): tanh's shape, with tails that go as 1/x.",
 )
 
 
 def silu(x):
-    """x·σ(x), called swish too.
+    """x·σ(x), called swish too (lecture E: x/(1 + e⁻ˣ)).
 
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
@@ -93,7 +98,7 @@ def sinc(x):
 
 
 def mish(x):
-    """x·tanh(softplus(x)).
+    """x·tanh(softplus(x)) (lecture E).
 
     >>> mish(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])

@@ -20,7 +20,7 @@ class Linear(Module):
     """``x @ weight.T + bias``: (..., in_features) to (..., out_features).
 
     weight (out_features, in_features) and bias (out_features,) start uniform in
-    ±1/√in_features, as PyTorch's do.
+    ±1/√in_features, as PyTorch's do.  Lecture D writes Wᵀx + W0: its W is our weight's transpose.
     """
 
     def __init__(self, in_features, out_features, bias=True, dtype=np.float32, generator=None):

@@ -7,7 +7,7 @@ expression, is the rule's formula with the caller's names in it.
 import numpy as np
 
 from ..graph import BASE, Leaf, Node
-from ..primitive import Indexed, plain
+from ..primitive import Indexed, kind_of, plain
 from ..reverse import pulled
 from ..tensor import Tensor, handle
 from .formulas import INFIX, formula
@@ -27,7 +27,7 @@ def tangent_formula(node, called):
     texts = _value_names(twin, values, called)
     tangents = []
     for place, source in enumerate(node.inputs):
-        if not isinstance(source, Node):
+        if not isinstance(source, Node) or kind_of(source.value) != "f":  # a mask stands still
             tangents.append(None)
             continue
         t = _like(source.value)

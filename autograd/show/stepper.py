@@ -12,7 +12,7 @@ import numpy as np
 from ..counted import count_operations
 from ..forward import push_forward
 from ..graph import BASE, Node
-from ..primitive import Indexed, plain
+from ..primitive import Indexed, kind_of, plain
 from ..reverse import fit, pulled
 from ..tensor import handle
 from .derivations import cotangent_formulas, tangent_formula
@@ -148,7 +148,7 @@ class Sweeps:
             lines, tangent = [forward], []
             if box.tangent is not None:
                 moved = f"{self._moved(box.id)} = {_text(box.tangent)}"
-                if _plain_rules(box):
+                if _has_rules(box):
                     rule = tangent_formula(box.node, self._namer(box))
                     moved = f"{self._moved(box.id)} = {rule} = {_text(box.tangent)}"
                 lines.append(self._row(forward=moved)[0])
@@ -190,7 +190,7 @@ class Sweeps:
 
     def _hand_back(self, box, live):
         """Write what an operation gives to the cotangents of its operands."""
-        rules = cotangent_formulas(box.node, self._namer(box)) if _plain_rules(box) else {}
+        rules = cotangent_formulas(box.node, self._namer(box)) if _has_rules(box) else {}
         lines, begun = [], set(live)
         for number in self.arrows[box.id]:
             arrow = self.scene.arrows[number]
@@ -283,17 +283,18 @@ def _text(value):
     return value_lines(value)[0]
 
 
-def _plain_rules(box):
-    """Whether the formulas of a box's rules can be written: of tuples they cannot."""
-    values = (box.value, *(s.value for s in box.node.inputs if isinstance(s, Node)))
-    return not any(isinstance(value, (tuple, list)) for value in values)
+def _has_rules(box):
+    """Whether the formulas of a box's rules can be written: of tuples and masks they cannot."""
+    operands = (source.value for source in box.node.inputs if isinstance(source, Node))
+    tuples = (isinstance(value, (tuple, list)) for value in (box.value, *operands))
+    return not any(tuples) and kind_of(box.value) == "f"
 
 
 # --- what one operation costs ---------------------------------------------------------------------
 
 
 def _value_cost(node):
-    return _cost(node, lambda y, args: node.primitive(*args, **(node.options or {})))
+    return _cost(node, lambda y, args: node.primitive.apply(args, node.options or {}))
 
 
 def _push_cost(node):

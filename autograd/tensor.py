@@ -139,7 +139,7 @@ class Tensor(Duck):
             )
         arrays = isinstance(data, np.ndarray) and type(node.value) is np.ndarray
         if arrays and same_memory(data, node.value):
-            Writes.note(data, node.name)  # `t.data -= step` wrote into the same array
+            Writes.note(node.value, node.name)  # `t.data -= step` wrote into the same array
             return
         data = payload(data, node.name or "data")
         same = np.shape(data) == np.shape(node.value)

@@ -36,7 +36,7 @@ class Writes:
         if key not in cls.blocks:
             cls.blocks[key] = weakref.ref(root, lambda _: cls.blocks.pop(key, None)), {}
         parts = cls.blocks[key][1]
-        if len(parts) >= cls.PARTS or _alike(array, root):
+        if array is root or len(parts) >= cls.PARTS or _alike(array, root):
             parts.clear()
             parts[WHOLE] = serial, name
         else:

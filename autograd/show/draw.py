@@ -13,12 +13,12 @@ import graphviz
 import numpy as np
 
 from ..graph import history, recording
-from ..primitive import Wrapper
+from ..primitive import Wrapper, differs
 from ..scopes import begin
 from ..tensor import Tensor, handle
 from ..transforms import gradients as derivatives
 from .formulas import as_text, heading, in_order
-from .scene import Box, Call, Group, Scene, derivative_lines, describe, seed_of_ones
+from .scene import Box, Call, Group, Scene, derivative_lines, describe, is_leaf, seed_of_ones
 from .values import BARS, short_name
 from .view import View
 
@@ -33,6 +33,7 @@ COLOURS = {  # fill and border
     "group": ("#f5f5f4", "#57534e"),
 }
 DERIVATIVES, PARTIAL = {"∂": "#b91c1c", "→": "#0e7490"}, "#4b5563"
+SHOWN = 20_000  # nodes up to which a notebook draws a result unasked
 CROWDED = 300  # boxes from which arrows are drawn straight, which Graphviz does faster
 
 
@@ -85,6 +86,24 @@ def draw(
     return drawing
 
 
+def shown(tensor):
+    """What a notebook shows of a Tensor: its graph beside its value, where it has a graph.
+
+    Without Graphviz, inside transformations and of graphs of more than 20,000 nodes the value.
+    """
+    bundle = {"text/plain": repr(tensor)}
+    if not tensor.node.inputs or len(history(tensor.node)) > SHOWN:
+        return bundle
+    try:
+        try:
+            drawing = draw(tensor)
+        except RuntimeError:  # written since, by an optimizer's step
+            drawing = draw(tensor, gradients=False)
+        return bundle | {"image/svg+xml": drawing.render("svg").decode()}
+    except (RuntimeError, TypeError, ValueError):
+        return bundle
+
+
 def outputs_of(y, what):
     """The Tensors of `y` as a list; TypeError where there are none."""
     outputs = [*y] if isinstance(y, (list, tuple)) else [y]
@@ -95,7 +114,14 @@ def outputs_of(y, what):
                 f": jvp, vmap and the like compute with a {kind}, which keeps no graph; apply the "
                 f"function to Tensors, and draw the result"
             )  # fmt: skip
-            raise TypeError(f"{what}: y is a Tensor with a history, or a list of them, not a {kind}{hint}")
+            raise TypeError(
+                f"{what}: y is a Tensor with a history, or a list of them, not a {kind}{hint}"
+            )
+        if differs(output):
+            raise TypeError(
+                f"{what}: inside vmap a value is one for each example; {what} the result of the "
+                f"function at one of them, outside of vmap"
+            )
     if not outputs:
         raise TypeError(f"{what}: y is an empty list; pass a Tensor with a history")
     return outputs
@@ -105,7 +131,7 @@ def _slopes(outputs):
     """``(slopes, scopes)``: the graph's gradients by its inputs, recorded, as ``(y, x, ∂y/∂x)``;
     and the stretches in which the graph and they were recorded.
     """
-    middle, slopes = begin(), []
+    middle, after, slopes = begin(), begin(), []
     for y in outputs:
         if not y.requires_grad:
             continue
@@ -121,7 +147,7 @@ def _slopes(outputs):
         for x, slope in zip(xs, found, strict=True):
             if slope.requires_grad and slope.node.serial > middle:  # else it is no new operation
                 slopes.append((y, x, slope))
-    scopes = [Call(0, middle, None, "forward"), Call(middle, math.inf, None, "backward")]
+    scopes = [Call(0, middle, None, "forward"), Call(after, math.inf, None, "backward")]
     return slopes, scopes
 
 
@@ -222,7 +248,7 @@ def _dot(view, direction, lines):
     graph = graphviz.Digraph(
         graph_attr={
             "rankdir": direction, "bgcolor": "transparent", "fontname": "Helvetica",
-            "fontcolor": "#6b7280", "compound": "true",
+            "fontcolor": "#6b7280", "labeljust": "l",
         },
         node_attr={"shape": "box", "style": "rounded,filled", "fontname": "Helvetica"},
         edge_attr={"color": "#6b7280", "fontname": "Helvetica", "fontsize": "11"},
@@ -230,7 +256,7 @@ def _dot(view, direction, lines):
     if len(view.shown) > CROWDED:
         graph.attr(splines="line", nslimit="1", nslimit1="1")
     if view.note:
-        graph.attr(label=f"<{_text(view.note)}>", labeljust="l")
+        graph.attr(label=f"<{_text(view.note)}>")
     _fill(graph, view, view.scene.whole, lines)
     for i, (a, b, partial) in enumerate(view.arrows):
         extra = {"label": f"<{_text(partial)}>", "fontcolor": PARTIAL} if partial else {}
@@ -251,15 +277,18 @@ def _fill(graph, view, group, lines):
                 f'<font color="{DERIVATIVES[line[0]]}">{_with_strip(line)}</font>'
                 for line in derivative_lines(item)
             ]
-            _box(graph, item.id, [f"<b>{_text(item.title)}</b>", *rows], item.kind)
+            _box(graph, item, [f"<b>{_text(item.title)}</b>", *rows])
         else:
             size = _text(contents(view, item))
-            _box(graph, item.id, [f"<b>{_text(heading(view, item))}</b>", size], "group")
+            _box(graph, item, [f"<b>{_text(heading(view, item))}</b>", size])
 
 
 def contents(view, group):
     """What a collapsed group holds, in words."""
     boxes = [*group.boxes()]
+    if is_leaf(group):
+        count = sum(np.size(box.value) for box in boxes)
+        return f"{count:,} number{'s' * (count != 1)}"
     inside = {box.id for box in boxes}
     numbers = {}
     for arrow in view.scene.arrows:
@@ -271,11 +300,18 @@ def contents(view, group):
     return f"{words}, {sum(numbers.values()):,} parameters" if numbers else words
 
 
-def _box(graph, id, lines, kind):
-    fill, border = COLOURS[kind]
+def kind_of(item):
+    """Which of COLOURS an item has."""
+    if isinstance(item, Box):
+        return item.kind
+    return item.items[0].kind if is_leaf(item) else "group"
+
+
+def _box(graph, item, lines):
+    fill, border = COLOURS[kind_of(item)]
     label = f"<{'<br/>'.join(lines)}>"
-    extra = {"peripheries": "2"} if kind == "group" else {}
-    graph.node(id, label=label, id=id, fillcolor=fill, color=border, **extra)
+    extra = {"peripheries": "2"} if isinstance(item, Group) else {}
+    graph.node(item.id, label=label, id=item.id, fillcolor=fill, color=border, **extra)
 
 
 def _with_strip(line):
@@ -287,8 +323,12 @@ def _with_strip(line):
 
 def _text(text):
     """Any text as Graphviz shows it letter for letter: without markup, escapes or controls."""
-    text = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text))
+    text = _printable(text)
     return escape(text).replace("\\", "&#92;&#92;") if text.strip() else "&#160;"
+
+
+def _printable(text):
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text))
 
 
 # --- Mermaid --------------------------------------------------------------------------------------
@@ -305,11 +345,10 @@ def _mermaid(view, direction, lines):
                 out.append(f"{indent}end")
                 continue
             if isinstance(item, Group):
-                rows, kind = [heading(view, item), contents(view, item)], "group"
+                rows = [heading(view, item), contents(view, item)]
             else:
                 rows = [item.title, *describe(item, *lines), *derivative_lines(item)]
-                kind = item.kind
-            out.append(f"{indent}{item.id}[{_quoted(rows)}]:::{kind}")
+            out.append(f"{indent}{item.id}[{_quoted(rows)}]:::{kind_of(item)}")
 
     fill(view.scene.whole, "  ")
     for a, b, partial in view.arrows:
@@ -324,8 +363,7 @@ def _quoted(lines):
     coded = (
         "".join(
             c if c.isalnum() or c in " .,=()+-" or ord(c) > 127 else f"#{ord(c)};"
-            for c in short_name(line)
-            if c.isprintable()
+            for c in _printable(short_name(line))
         )
         for line in lines
     )

@@ -1,8 +1,9 @@
 """Operations as formulas, and a view of a graph as lines of text."""
 
-from .scene import Box, Group, derivative_lines, describe
+from .scene import Box, Group, derivative_lines, describe, is_leaf
 from .values import short_name, value_lines
 
+SHORT = 24  # characters of a constant that is written out where it is read
 INFIX = {  # name of an operation -> sign, and how strongly it binds
     "add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2),
     "true_divide": ("/", 2), "matmul": ("@", 2), "power": ("**", 4),
@@ -21,27 +22,52 @@ def formula(operation, operands, detail=""):
         return f"-{operands[0]}"
     if operation in ("getitem", "pick") and detail.startswith("["):
         return f"{operands[0]}{detail}"
-    arguments = [*operands, *detail.split(" ")] if detail else operands
+    arguments = [*operands, detail] if detail else operands
     return f"{operation}({', '.join(arguments)})"
 
 
 class Names:
-    """What the boxes and groups of a view are called in text: their names, or v1, v2, ..."""
+    """What the boxes and groups of a view are called in text: their names, or v1, v2, ...
+
+    inline   the ids of what is not called anything but written out where it is read
+    """
 
     def __init__(self, view):
-        self.called, count, taken = {}, 0, set()
+        self.called, self.inline = {}, set()
+        owners, counts = {}, {}  # name -> who has it: the first that asks for it
         for id, item in view.shown.items():
-            name = item.name if isinstance(item, Box) else None
-            if name is None and isinstance(item, Box) and item.kind == "constant":
-                name = " ".join(value_lines(item.value))
-            elif name is None or name in taken:
-                count += 1
-                name = f"v{count}"
-            taken.add(name)
-            self.called[id] = short_name(_line(name))
+            name = _own_name(item)
+            if name:
+                owners.setdefault(name, id)
+        for id, item in view.shown.items():
+            name = _own_name(item)
+            text = _written_out(item)
+            if not name and text:
+                self.called[id] = text
+                self.inline.add(id)
+                continue
+            base = f"{name}_" if name else "c" if item.kind == "constant" else "v"
+            while owners.get(name) != id:
+                counts[base] = counts.get(base, 1 if name else 0) + 1
+                name = f"{base}{counts[base]}"
+                owners.setdefault(name, id)
+            self.called[id] = name
 
     def __getitem__(self, id):
         return self.called[id]
+
+
+def _own_name(item):
+    """The name of a box on one line; "" for none."""
+    return short_name(_line(item.name or "").strip()) if isinstance(item, Box) else ""
+
+
+def _written_out(item):
+    """A short constant, or several leaves, as text; "" for others."""
+    if isinstance(item, Group):
+        return item.label if is_leaf(item) else ""
+    text = " ".join(value_lines(item.value)) if item.kind == "constant" else ""
+    return text if len(text) <= SHORT else ""
 
 
 def as_text(view, values=True, shapes=False, dtypes=False):
@@ -50,6 +76,9 @@ def as_text(view, values=True, shapes=False, dtypes=False):
     operands = {}
     for a, b, _ in view.arrows:
         operands.setdefault(b, []).append(names[a])
+    for id, item in view.shown.items():
+        if isinstance(item, Box) and item.operation is not None:
+            operands[id] = _operands(view, item, names)
     rows = []
 
     def add(group, indent):
@@ -61,10 +90,12 @@ def as_text(view, values=True, shapes=False, dtypes=False):
                 else:
                     rows.append((f"{indent}{view.times[item]:,} times", "", ""))
                     add(item, indent + "  ")
+            elif item.id in names.inline:
+                continue
             elif isinstance(item, Group):
                 made = formula(heading(view, item), operands.get(item.id, []))
                 rows.append((f"{indent}{names[item.id]} = {made}", "", ""))
-            elif item.kind != "constant" or item.name:
+            else:
                 rows.append(_row(item, indent, names, operands, (values, shapes, dtypes)))
 
     add(view.scene.whole, "")
@@ -85,9 +116,19 @@ def heading(view, group):
 
 def in_order(view, group):
     """A group's items, leaves first."""
-    items = view.members[group]
-    leaves = [i for i in items if isinstance(i, Box) and i.operation is None]
-    return leaves + [i for i in items if not (isinstance(i, Box) and i.operation is None)]
+    return sorted(view.members[group], key=is_leaf, reverse=True)
+
+
+def _operands(view, box, names):
+    """What an operation reads, in the order in which it takes it; a group once."""
+    found, groups = [], set()
+    for id, times in view.operands(box):
+        group = isinstance(view.shown[id], Group)
+        if id not in groups:
+            found.append(names[id] if times == 1 or group else f"{names[id]} ×{times:,}")
+        if group:
+            groups.add(id)
+    return found
 
 
 def _row(box, indent, names, operands, options):

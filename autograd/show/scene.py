@@ -17,7 +17,7 @@ from .. import scopes
 from ..forward import push_forward
 from ..graph import Leaf, Node, history
 from ..primitive import plain
-from ..reverse import gradients
+from ..reverse import as_derivative, gradients
 from ..tensor import Tensor
 from .values import dtype_of, full_shape, number, short_name, value_lines
 
@@ -253,14 +253,21 @@ def directions(tangents, nodes):
         )
     pairs = tangents.items() if isinstance(tangents, dict) else tangents
     moves, there = {}, set(nodes)
-    for x, t in pairs:
-        if not isinstance(x, Tensor) or x.node not in there:
-            raise ValueError("tangents: the graph does not depend on one of the inputs given")
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not isinstance(pair[0], Tensor):
+            raise TypeError(
+                f"tangents: pairs of an input, a Tensor, and its direction are wanted, such as "
+                f"[(x, 1.0)], not {short_name(repr(pair))}"
+            )
+        x, t = pair
+        if x.node not in there:
+            called = f" {short_name(repr(x.name))}" if x.name else ""
+            raise ValueError(f"tangents: the graph does not depend on the input{called} given")
         shape = np.shape(plain(x.node.value))
         if np.shape(t) not in ((), shape):
             raise ValueError(f"tangents: a direction has shape {np.shape(t)}, its input {shape}")
-        t = np.broadcast_to(np.asarray(t, float), shape).copy()
-        moves[x.node] = float(t) if type(x.node.value) is float else t
+        t = t if hasattr(t, "shape") else np.asarray(t, float)
+        moves[x.node] = as_derivative(seed_of_ones(x.node.value) * t, x.node.value)
     return moves
 
 
@@ -290,7 +297,11 @@ def _given_names(variables):
             if id(value) not in found:
                 modules.append(value)
             found.setdefault(id(value), name)
-        elif isinstance(value, (list, tuple, dict)) and depth < 3 and len(value) <= 1000 > len(todo) / 100:
+        elif (
+            isinstance(value, (list, tuple, dict))
+            and depth < 3
+            and len(value) <= 1000 > len(todo) / 100
+        ):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             todo += [(f"{name}[{key!r}]", part, depth + 1) for key, part in items]
     return found, modules
@@ -385,11 +396,12 @@ def partial(node, place):
         return None
     if np.shape(y) == np.shape(x) and (not np.shape(y) or node.primitive.kind == "elementwise"):
         return arrow_pull(node, place, seed_of_ones(y))
-    if np.size(y) * np.size(x) > JACOBIAN or not np.size(y):
+    known = all(isinstance(v, (float, np.ndarray, np.generic)) for v in (y, x))
+    if not known or np.size(y) * np.size(x) > JACOBIAN or not np.size(y):
         return None
     rows = []
     for i in range(np.size(y)):
-        unit = np.zeros(np.size(y), np.asarray(y).dtype)
+        unit = np.zeros(np.size(y), y.dtype if hasattr(y, "dtype") else float)
         unit[i] = 1
         unit = unit.reshape(np.shape(y))
         rows.append(np.ravel(arrow_pull(node, place, unit if np.shape(y) else float(unit))))

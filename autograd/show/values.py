@@ -35,9 +35,11 @@ def value_lines(value, shape=True):
         return [" ".join(value_lines(part, shape)) for part in flatten(value)[0]]
     if isinstance(value, (int, float)) or not hasattr(value, "shape"):
         return [number(value) if isinstance(value, (int, float)) else short_name(repr(value))]
+    if not isinstance(value, (np.ndarray, np.generic)):
+        return [f"{shape_of(value)} ({type(value).__name__})"]  # its numbers may be far away
     if not np.shape(value):
-        return [number(value)] if np.asarray(value).dtype.kind in "fiu" else [str(value)]
-    if value.size <= SMALL and isinstance(value, np.ndarray):
+        return [number(value)] if value.dtype.kind in "fiu" else [str(value)]
+    if value.size <= SMALL:
         return [_elements(value)]
     spread = _spread(value)
     return [shape_of(value), *spread] if shape or not spread else spread
@@ -63,7 +65,7 @@ def dtype_of(value):
     value = plain(value)
     if isinstance(value, (tuple, list)):
         return dtype_of(value[0])
-    return str(getattr(value, "dtype", np.asarray(value).dtype))
+    return str(value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype)
 
 
 def bytes_of(value):
@@ -88,16 +90,18 @@ def strip(value):
     if value.ndim == 1:
         places = np.linspace(0, heights.size, min(WIDTH, heights.size) + 1)[:-1].astype(int)
         sizes = np.diff(np.append(places, heights.size))
-        heights = np.add.reduceat(heights / np.repeat(sizes, sizes), places)
+        with np.errstate(under="ignore"):
+            heights = np.add.reduceat(heights / np.repeat(sizes, sizes), places)
         low = heights.min()
     else:
         low, high = heights.min(), heights.max()
         scale = max(abs(low), abs(high), 1e-300)  # the range of the largest numbers is infinite
         heights = np.histogram(heights / scale, WIDTH)[0] if high > low else [1]
         low = 0
-    heights = np.subtract(heights, low)
+    scale = max(np.max(np.abs(heights)), 1e-300)  # the range of the largest numbers is infinite
+    heights = heights / scale - low / scale
     top = np.max(heights)
-    if not 0 < top < np.inf:
+    if not top > 0:
         return BARS[3] * len(heights)
     return "".join(BARS[round(h)] for h in heights / top * (len(BARS) - 1))
 
@@ -112,14 +116,15 @@ def _elements(value):
 
 def _spread(value):
     """Least, mean and largest with a strip, and how many elements are no finite numbers."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or not value.size:
+    if value.dtype.kind not in "fiu" or not value.size:
         return []
     finite = np.isfinite(value)
     odd = value.size - int(np.count_nonzero(finite))
     found = []
     if odd < value.size:
         these = value[finite] if odd else value
-        low, mean, high = these.min(), these.mean(dtype=float), these.max()
+        low, high = these.min(), these.max()
+        mean = these.mean(dtype=np.longdouble)  # a sum of the largest numbers overflows a float
         found.append(f"{low:.3g} … {mean:.3g} … {high:.3g} {strip(value)}")
     if odd:
         nan = int(np.count_nonzero(np.isnan(value)))

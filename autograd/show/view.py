@@ -5,15 +5,19 @@ arrow that goes back in that order is one that folding made, from a repeat's end
 """
 
 import math
+from numbers import Real
 
 import numpy as np
 
 from ..graph import Node
-from .scene import Box, Group
+from .scene import Box, Group, is_leaf
+from .values import full_shape
 
 LIMIT = 60  # more boxes than this are unreadable: unasked, no more are shown
 PERIOD = 128  # operations in the longest pattern that is looked for
 REPEATS = 3  # how often a pattern must occur to be folded
+NESTED = 100  # levels that are opened at most: Graphviz takes minutes for more
+SHARED = 8  # a result that more operations read is none of a pattern: all repeats read the one
 
 
 class View:
@@ -31,34 +35,42 @@ class View:
     """
 
     def __init__(self, scene, depth=None, fold=None):
-        if depth is not None and not (isinstance(depth, (int, float)) and depth >= 0):
+        if depth is not None and not (isinstance(depth, Real) and depth >= 0):
             raise ValueError(f"depth is a number of levels to open, or math.inf, not {depth!r}")
-        self.scene = scene
+        self.scene, self.readers = scene, {}
+        for arrow in scene.arrows:
+            self.readers.setdefault(arrow.source, []).append(arrow)
+        self.signatures = _signatures(scene, self.readers)
         if depth is None:
             self._choose(fold)
         else:
             self._lay(depth, depth != math.inf if fold is None else fold)
-        self._place_leaves()
         self._gather()
 
     def _choose(self, fold):
+        """Lay out what shows most and is readable."""
         deepest = max(group.depth for group in self.scene.groups)
-        self._lay(math.inf, bool(fold))
-        if len({*self.stands.values()}) + self._leaves() <= LIMIT:
-            return
-        for depth in range(deepest, -1, -1):
-            self._lay(depth, fold is None or fold)
-            if len({*self.stands.values()}) <= LIMIT:
+        folded = fold is None or fold
+        ways = [
+            (math.inf, bool(fold)),
+            *((depth, folded) for depth in range(min(deepest, LIMIT), -1, -1)),
+            (0, folded, False, _kind_and_readers),
+            (0, folded, True, _kind_and_readers),
+            (0, False, True, _kind),
+        ]
+        for way in ways:
+            self._lay(*way)
+            if len({*self.stands.values()}) <= LIMIT and len(self.members) <= LIMIT:
                 return
-        self._lay(0, fold is None or fold, stretches=True)
-
-    def _leaves(self):
-        return len(self.scene.box) - len(self.stands)
 
     # --- what stands for what ---
 
-    def _lay(self, depth, fold, stretches=False):
-        """``self.stands``: id of an operation's box -> id of what is shown in its place."""
+    def _lay(self, depth, fold, stretches=False, bundle=None):
+        """``self.stands``: id of a box -> id of what is shown in its place.
+
+        stretches   take many operations in a row together
+        bundle      take leaves for which this says the same together
+        """
         self.depth, self.copies, self.stands = depth, {}, {}
         self.members, self.times, self.collapsed = {}, {}, {}
         stack = [self.scene.whole]
@@ -71,17 +83,24 @@ class View:
             for item in items:
                 if isinstance(item, Box):
                     self.stands[item.id] = item.id
-                elif item.kind == "repeat" or (item.depth <= depth and item.kind != "stretch"):
+                elif item.kind == "repeat" or (
+                    item.depth <= min(depth, NESTED) and item.kind != "stretch"
+                ):
                     stack.append(item)
                 else:
                     self.collapsed[item.id] = item
                     self.stands |= {box.id: item.id for box in item.boxes()}
-        self.stands |= {copy: self.stands[first] for copy, first in self.copies.items()}
+        for copy, first in reversed(self.copies.items()):  # inside a first one may be copies
+            self.copies[copy] = first = self.copies.get(first, first)
+            self.stands[copy] = self.stands[first]
+        self._place_leaves()
+        if bundle is not None:
+            self._bundle(bundle)
 
     def _folded(self, group, items):
         """`items`, repeats of a pattern left out; ``self.copies``: id -> the first one's."""
         found, at = [], 0
-        for start, period, times in _runs(self._signatures(items)):
+        for start, period, times in _runs([self.signatures[item] for item in items]):
             found += items[at:start]
             pattern = items[start : start + period]
             at = start + period * times
@@ -95,46 +114,45 @@ class View:
             found += pattern
         return found + items[at:]
 
-    def _signatures(self, items):
-        """A number for each item: the same for those that look alike, operands' places included."""
-        numbers = {}
-        return [numbers.setdefault(self._signature(item), len(numbers)) for item in items]
-
-    def _signature(self, item):
-        if isinstance(item, Group):
-            return (item.kind, *map(self._signature, item.items))
-        order, inputs = self.scene.order, []
-        for source in item.node.inputs:
-            at = order.get(source) if isinstance(source, Node) else None
-            back = None if at is None else order[item.node] - at
-            inputs.append("leaf" if back is None else back if back <= PERIOD else "far")
-        options = tuple(item.node.options or ())
-        return item.kind, item.operation, np.shape(item.value), options, tuple(inputs)
-
     def _place_leaves(self):
         """What stands for inputs, parameters and constants.
 
         Of those that only folded copies read, the first copy's; of those that one collapsed group
-        alone reads, that group, but inputs are always shown.
+        alone reads, that group, but inputs are always shown, and outputs.
         """
-        readers = {}
-        for arrow in self.scene.arrows:
-            readers.setdefault(arrow.source, []).append(arrow)
         for box in self.scene.leaves:
-            arrows = readers.get(box.id, [])
+            arrows = self.readers.get(box.id, [])
             firsts = {self.copies.get(arrow.target) for arrow in arrows}
-            if arrows and None not in firsts:
+            if arrows and None not in firsts and box.kind != "output":
                 arrow = arrows[0]
-                first = self.scene.box[self.copies[arrow.target]]
-                self.stands[box.id] = self.scene.operand[first.id, arrow.place]
+                first = self.copies[arrow.target]
+                self.stands[box.id] = self.scene.operand[first, arrow.place]
                 continue
             places = {self.stands[arrow.target] for arrow in arrows}
             group = self.collapsed.get(next(iter(places))) if len(places) == 1 else None
-            hidden = group is not None and (box.kind != "input" or group.kind == "stretch")
-            self.stands[box.id] = group.id if hidden else box.id
+            hidden = group is not None and (
+                group.kind == "stretch" or box.kind in ("parameter", "constant")
+            )
+            self.stands[box.id] = group.id if hidden and box.kind != "output" else box.id
         for box in self.scene.leaves:  # what stands for a copy's may be hidden itself
             place = self.stands[box.id]
             self.stands[box.id] = self.stands.get(place, place)
+
+    def _bundle(self, alike):
+        """Let one box stand for all leaves for which `alike` says the same."""
+        bundles = {}
+        for box in self.scene.leaves:
+            if self.stands[box.id] == box.id and box.kind != "output":
+                readers = frozenset(self.stands[a.target] for a in self.readers.get(box.id, []))
+                bundles.setdefault(alike(box, readers), []).append(box)
+        whole, moved = self.scene.whole, {}
+        for boxes in bundles.values():
+            if len(boxes) > 1:
+                label = f"{len(boxes):,} {boxes[0].kind}s"
+                group = Group(f"{boxes[0].id}b", label, "leaves", whole, boxes)
+                self.collapsed[group.id] = group
+                moved |= {box.id: group.id for box in boxes}
+        self.stands = {id: moved.get(place, place) for id, place in self.stands.items()}
 
     # --- what is drawn ---
 
@@ -142,25 +160,43 @@ class View:
         scene, self.shown = self.scene, {}
         for box in scene.ordered:
             place = self.stands[box.id]
-            if place == box.id or (box.operation is not None and place in self.collapsed):
-                self.shown.setdefault(place, self.collapsed.get(place) or box)
-        rank = {
-            id: -1 if self._is_leaf(item) else i for i, (id, item) in enumerate(self.shown.items())
-        }
-        self.arrows, seen = [], set()
+            item = self.collapsed.get(place, box)
+            if place == box.id or (place in self.collapsed and is_leaf(box) == is_leaf(item)):
+                self.shown.setdefault(place, item)
+        rank = {id: -1 if is_leaf(item) else i for i, (id, item) in enumerate(self.shown.items())}
+        firsts, self.arrows, seen = {*self.copies.values()}, [], set()
         for arrow in scene.arrows:
-            a, b = self.stands[arrow.source], self.stands[arrow.target]
+            source = arrow.source
+            if arrow.target in self.copies and (
+                source in self.copies or source in firsts or is_leaf(scene.box[source])
+            ):
+                continue  # the first one's arrow stands for it
+            a, b = self.stands[source], self.stands[arrow.target]
             groups = a in self.collapsed or b in self.collapsed
             key = (a, b, None if groups else arrow.place)
+            if source in self.copies and (a, b) in seen:
+                continue  # many of a kind are read, as by a stack of all steps' results
             if rank[a] < rank[b] and key not in seen:
-                seen.add(key)
+                seen |= {key, (a, b)}
                 self.arrows.append((a, b, "" if groups else arrow.partial))
         self._settle_leaves()
-        hidden = len(scene.box) - len(self.shown)
-        self.note = f"{len(scene.box):,} boxes, {len(self.shown):,} of them shown" if hidden else ""
+        few, many = f"{len(self.shown):,}", f"{len(scene.box):,}"
+        self.note = f"{many} boxes, drawn as {few}" if few != many else ""
 
-    def _is_leaf(self, item):
-        return isinstance(item, Box) and item.operation is None
+    def operands(self, box):
+        """What a box reads, in its order: pairs of the id of what is shown for it, and the number
+        of operands in a row that this stands for.
+        """
+        found, last = [], None
+        for place in range(len(box.node.inputs)):
+            source = self.scene.operand[box.id, place]
+            id = self.stands[source]
+            if found and found[-1][0] == id and (id in self.collapsed or source != last):
+                found[-1] = id, found[-1][1] + 1
+            else:
+                found.append((id, 1))
+            last = source
+        return found
 
     def _settle_leaves(self):
         """Leaves stand in the innermost group that holds all their readers; inputs outside."""
@@ -172,9 +208,63 @@ class View:
         for a, b, _ in self.arrows:
             targets.setdefault(a, []).append(home.get(b))
         for id, item in self.shown.items():
-            if self._is_leaf(item):
-                groups = targets.get(id) if item.kind != "input" else None
+            if is_leaf(item):
+                kind = item.kind if isinstance(item, Box) else item.items[0].kind
+                groups = targets.get(id) if kind not in ("input", "output") else None
                 self.members[_common(groups) if groups else self.scene.whole].append(item)
+
+
+def _kind_and_readers(box, readers):
+    return box.kind, readers
+
+
+def _kind(box, readers):
+    return box.kind
+
+
+def _signatures(scene, readers):
+    """A number for each operation and group: the same for those that look alike, operands' places
+    included.
+    """
+    numbers, looks, found = {}, {}, {}
+
+    def note(item, signature):
+        found[item] = numbers.setdefault(signature, len(numbers))
+
+    for node, at in scene.order.items():
+        box, inputs = scene.boxes[node], []
+        for source in node.inputs:
+            back = at - scene.order.get(source, math.inf) if isinstance(source, Node) else -math.inf
+            if back > 0 and len(readers[scene.boxes[source].id]) > SHARED:
+                inputs.append(("the one", at - back))
+            else:
+                inputs.append("leaf" if back < 0 else back if back <= PERIOD else "far")
+        what = box.operation, "" if box.detail.startswith("[") else box.detail
+        looks[box] = box.kind, *what, full_shape(node.value), tuple(node.options or ())
+        note(box, (*looks[box], *inputs))
+    for group in scene.groups:
+        if group is not scene.whole:
+            note(group, tuple(_inside(scene, group, looks)))
+    return found
+
+
+def _inside(scene, group, looks):
+    """What a group looks like: its operations, and which of them reads which.
+
+    Where it reads what is outside does not matter: the first of many layers reads an input.
+    """
+    order = scene.order
+    first = order[next(group.boxes()).node]
+    stack = [group]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Group):
+            yield item.kind, len(item.items)
+            stack += item.items[::-1]
+        else:
+            yield looks[item]
+            at = [order.get(s, -1) if isinstance(s, Node) else -1 for s in item.node.inputs]
+            yield tuple(max(i - first, -1) for i in at)
 
 
 def _boxes(item):

@@ -38,6 +38,7 @@ class Run:
         self.model, self.optimizer, self.history = model, optimizer, history
         self.epoch = self.step = 0
         self.loss = self.lr = None
+        self.kept = None, None  # the best epoch, and the weights it ended with
         self.stopping = False
 
     def stop(self):

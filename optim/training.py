@@ -23,6 +23,7 @@ run     what callbacks are given: where training stands
 
 import copy
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -91,7 +92,8 @@ def fit(
     """
     monitor = monitor or ("loss" if validation is None else "val_loss")
     metrics = _named(metrics)
-    _check(model, optimizer, loss, metrics, epochs, patience, schedule_every)
+    _check("fit", model, optimizer, loss)
+    _check_settings(loss, metrics, epochs, patience, schedule_every)
     recorded = ["loss", *metrics]
     recorded += [f"val_{name}" for name in recorded if validation is not None]
     if monitor not in recorded:
@@ -107,45 +109,46 @@ def fit(
         calls.append(Stepping(schedule, schedule_every, optimizer))
     if ratios:
         calls.append(Ratios())
-    best = kept = None
-    bar = _progress(progress, epochs)
-    with modes_kept(model):
+    with modes_kept(model), _progress(progress, epochs) as show:
+        calls.append(Behind(show))
         try:
-            for run.epoch in range(1, epochs + 1):
-                model.train()
-                row = _epoch(run, batches, loss, metrics, calls)
-                if held_out is not None:
-                    found = evaluate(model, held_out, loss, metrics)
-                    row |= {f"val_{name}": value for name, value in found.items()}
-                row["lr"] = run.lr
-                history.append(row)
-                if history.best == run.epoch:
-                    best, kept = model.state_dict(), run.epoch
-                for call in calls:
-                    call.on_epoch(run)
-                bar.update(row)
-                late = patience is not None and run.epoch - (history.best or 0) >= patience
-                if run.stopping or late:
-                    history.stopped = "callback" if run.stopping else "patience"
-                    break
-            else:
-                history.stopped = "epochs"
+            history.stopped = _epochs(
+                run, epochs, patience, batches, held_out, loss, metrics, calls
+            )
         except KeyboardInterrupt:
             history.stopped = "interrupted"
         except FloatingPointError as error:
             history.stopped, error.history = "not finite", history
             raise
         finally:
-            bar.close()
             history.cut()
-            # an interrupt between the two lines above leaves the best weights where they are
-            back = patience is not None or history.stopped in ABRUPT
-            if back and kept and kept == history.best:
-                model.load_state_dict(best)
+            # where an interrupt came between a best epoch and its copy, the weights are the best
+            epoch, weights = run.kept
+            abrupt = history.stopped in ("interrupted", "not finite")
+            if (patience is not None or abrupt) and epoch and epoch == history.best:
+                model.load_state_dict(weights)
     return history
 
 
-ABRUPT = ("interrupted", "not finite")  # ends that leave the last weights in an unknown state
+def _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls):
+    """Train epoch by epoch; returns why it ended, as `History.stopped` has it."""
+    model, history = run.model, run.history
+    for run.epoch in range(1, epochs + 1):
+        model.train()
+        row = _epoch(run, batches, loss, metrics, calls)
+        if held_out is not None:
+            found = evaluate(model, held_out, loss, metrics)
+            row |= {f"val_{name}": value for name, value in found.items()}
+        history.append(row | {"lr": run.lr})
+        if history.best == run.epoch:
+            run.kept = run.epoch, model.state_dict()
+        for call in calls:
+            call.on_epoch(run)
+        if run.stopping:
+            return "callback"
+        if patience is not None and run.epoch - (history.best or 0) >= patience:
+            return "patience"
+    return "epochs"
 
 
 def _epoch(run, batches, loss, metrics, calls):
@@ -224,7 +227,7 @@ def lr_find(
         )
     if not 0 <= smoothing < 1:
         raise ValueError(f"lr_find: smoothing lies in [0, 1), got {smoothing}")
-    _check(model, optimizer, loss, {}, 1, None, "epoch")
+    _check("lr_find", model, optimizer, loss)
     batches = _batches(data, batch_size, True, generator)
     model, optimizer = copy.deepcopy((model, optimizer))  # together: they share the parameters
     model.train()
@@ -339,21 +342,25 @@ def _array(outputs):
     return outputs.data if hasattr(outputs, "requires_grad") else np.asarray(outputs)
 
 
-def _check(model, optimizer, loss, metrics, epochs, patience, schedule_every):
+def _check(what, model, optimizer, loss):
     if not hasattr(model, "named_parameters"):
-        raise TypeError(f"fit: the model is a Module, not a {type(model).__name__}")
+        raise TypeError(f"{what}: the model is a Module, not a {type(model).__name__}")
     if isinstance(optimizer, type) or not hasattr(optimizer, "params"):
         raise TypeError(
-            f"fit: the optimizer is one such as optim.Adam(model.parameters()), not {optimizer!r}"
+            f"{what}: the optimizer is one such as optim.Adam(model.parameters()), not "
+            f"{optimizer!r}"
         )
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
-        raise ValueError("fit: the optimizer holds none of the model's parameters")
+        raise ValueError(f"{what}: the optimizer holds none of the model's parameters")
     if loss is None and not hasattr(model, "loss"):
         raise TypeError(
-            f"fit: loss=None wants a model with a loss; {type(model).__name__} has none"
+            f"{what}: loss=None wants a model with a loss; {type(model).__name__} has none"
         )
     if loss is not None and not callable(loss):
-        raise TypeError(f"fit: the loss is a function (outputs, targets), not {loss!r}")
+        raise TypeError(f"{what}: the loss is a function (outputs, targets), not {loss!r}")
+
+
+def _check_settings(loss, metrics, epochs, patience, schedule_every):
     if loss is None and metrics:
         raise ValueError("fit: metrics need a loss(outputs, targets)")
     if not isinstance(epochs, (int, np.integer)) or epochs < 1:
@@ -394,50 +401,31 @@ def _trouble(run, what, number, batch):
 # --- progress -------------------------------------------------------------------------------------
 
 
+@contextmanager
 def _progress(wanted, epochs):
+    """What shows where a run stands: a bar of tqdm's, or a line an epoch where that is missing."""
     if not wanted:
-        return _Silent()
+        yield lambda run: None
+        return
     try:
         from tqdm import tqdm
     except ImportError:
-        return _Lines(epochs)
-    return _Bar(tqdm(total=epochs, unit="epoch"))
+        yield lambda run: print(
+            f"epoch {run.epoch}/{epochs}",
+            *(f"{name} {text}" for name, text in _shown(run.history).items()),
+            sep="  ",
+            file=sys.stderr,
+        )
+        return
+    with tqdm(total=epochs, unit="epoch") as bar:
+
+        def show(run):
+            bar.set_postfix(_shown(run.history), refresh=False)
+            bar.update()
+
+        yield show
 
 
-class _Silent:
-    def update(self, row):
-        pass
-
-    def close(self):
-        pass
-
-
-class _Lines:
-    """A line an epoch."""
-
-    def __init__(self, epochs):
-        self.epochs, self.done = epochs, 0
-
-    def update(self, row):
-        self.done += 1
-        shown = "  ".join(f"{name} {text}" for name, text in _shown(row).items())
-        print(f"epoch {self.done}/{self.epochs}  {shown}", file=sys.stderr)
-
-    def close(self):
-        pass
-
-
-class _Bar:
-    def __init__(self, bar):
-        self.bar = bar
-
-    def update(self, row):
-        self.bar.set_postfix(_shown(row), refresh=False)
-        self.bar.update()
-
-    def close(self):
-        self.bar.close()
-
-
-def _shown(row):
-    return {name: f"{value:.3g}" for name, value in row.items() if name != "lr"}
+def _shown(history):
+    """The last epoch's numbers, as text."""
+    return {name: f"{values[-1]:.3g}" for name, values in history.items() if name != "lr"}

@@ -1,10 +1,9 @@
 """What happened while training: a dict of lists that prints as a table and plots itself."""
 
-import html
-
 import numpy as np
 
 from autograd.show.plotting import pyplot
+from autograd.show.tables import aligned, html_table
 
 __all__ = ["History", "LearningRates"]
 
@@ -27,6 +26,7 @@ class History(dict):
     >>> history
     History of 3 epochs, best loss 1 in epoch 2
     epoch  loss
+    ─────────────────
         1     2
         2     1  best
         3   1.5
@@ -63,28 +63,10 @@ class History(dict):
     # --- shown ---
 
     def __repr__(self):
-        lines = [self._head()]
-        if self.epochs:
-            names, rows = self._table()
-            table = [names, *rows]
-            widths = [max(len(row[i]) for row in table) for i in range(len(names) - 1)]
-            for row in table:
-                cells = [f"{cell:>{w}}" for cell, w in zip(row, widths, strict=False)]
-                lines.append("  ".join([*cells, row[-1]]).rstrip())
-        return "\n".join(lines)
+        return "\n".join([self._head(), *(aligned(*self._table()) if self.epochs else [])])
 
     def _repr_html_(self):
-        names, rows = self._table()
-
-        def line(tag, cells):
-            inside = (f'<{tag} style="text-align: right">{html.escape(c)}</{tag}>' for c in cells)
-            return f"<tr>{''.join(inside)}</tr>"
-
-        body = "".join(line("td", row) for row in rows)
-        return (
-            f"<div><b>{html.escape(self._head())}</b><table><thead>{line('th', names)}</thead>"
-            f"<tbody>{body}</tbody></table></div>"
-        )
+        return html_table(self._head(), *self._table())
 
     def _head(self):
         head = f"History of {self.epochs} epoch{'s' * (self.epochs != 1)}"
@@ -101,7 +83,7 @@ class History(dict):
         )
         shown |= {self.best} if self.best else set()
         rows = [
-            [str(i), *(f"{self[name][i - 1]:.4g}" for name in self), "best" * (i == self.best)]
+            [f"{i:>5}", *(f"{self[name][i - 1]:.4g}" for name in self), "best" * (i == self.best)]
             for i in sorted(shown)
         ]
         return ["epoch", *self, ""], rows

@@ -106,7 +106,13 @@ NN = [
     "nn",
     "nn.*",
 ]
-OPTIM = ["autograd.rules.random", "autograd.show.plotting", "optim", "optim.*"]
+OPTIM = [
+    "autograd.rules.random",
+    "autograd.show.plotting",
+    "autograd.show.tables",
+    "optim",
+    "optim.*",
+]
 # What the modules of optim that differentiate may use besides autograd's public names, and what
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {

@@ -620,8 +620,8 @@ def test_a_history_prints_ten_epochs_or_so_and_the_best():
     lines = repr(history).splitlines()
     assert lines[0] == "History of 100 epochs, best val_loss 0.25 in epoch 42"
     assert lines[1].split() == ["epoch", "loss", "val_loss"]
-    assert 9 <= len(lines[2:]) <= 11
-    assert lines[2].split() == ["1", "1", "41.25"] and lines[-1].split()[0] == "100"
+    assert 9 <= len(lines[3:]) <= 11
+    assert lines[3].split() == ["1", "1", "41.25"] and lines[-1].split()[0] == "100"
     assert [line for line in lines if "best" in line][1].split() == [
         "42",
         "0.02381",
@@ -629,7 +629,7 @@ def test_a_history_prints_ten_epochs_or_so_and_the_best():
         "best",
     ]
     shown = history._repr_html_()
-    assert shown.count("<tr>") == len(lines) - 1 and "<th" in shown
+    assert shown.count("<tr>") == len(lines) - 2 and "<th" in shown
 
 
 def test_a_history_survives_pickling_and_copying():

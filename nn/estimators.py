@@ -45,6 +45,7 @@ class _Network(BaseEstimator):
         optimizer=Adam,
         lr=1e-3,
         weight_decay=0.0,
+        schedule=None,
         epochs=50,
         batch_size=32,
         patience=None,
@@ -59,6 +60,7 @@ class _Network(BaseEstimator):
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.epochs = epochs
         self.batch_size = batch_size
         self.patience = patience
@@ -89,6 +91,7 @@ class _Network(BaseEstimator):
             )
         decay = {"weight_decay": self.weight_decay} if self.weight_decay else {}
         self.optimizer_ = self.optimizer(self.module_.parameters(), lr=self.lr, **decay)
+        self.schedule_ = self.schedule and self.schedule(self.optimizer_)
 
     def _train(self, X, y, epochs, patience=None):
         with _drawing_from(self._generator):
@@ -99,7 +102,8 @@ class _Network(BaseEstimator):
             self.history_ = fit(
                 self.module_, parts, self.loss or self._loss, self.optimizer_, epochs,
                 batch_size=self.batch_size, validation=held_out, metrics=self._metrics,
-                patience=patience, callbacks=self.callbacks, progress=bool(self.verbose),
+                schedule=self.schedule_, patience=patience, callbacks=self.callbacks,
+                progress=bool(self.verbose),
             )  # fmt: skip
         if self.history_.stopped == "interrupted":
             raise KeyboardInterrupt  # the network is fitted, but a search must end too
@@ -131,6 +135,8 @@ class Classifier(ClassifierMixin, _Network):
                    of an example); or a Module, of which each `fit` trains a copy
     loss           loss(outputs, labels), of class numbers 0, 1 …; cross-entropy if None
     optimizer      called with (parameters, lr=lr), and weight_decay= where that is not 0
+    schedule       called with the optimizer for a schedule that steps every epoch, such as
+                   ``functools.partial(optim.ReduceLROnPlateau, patience=3)``
     epochs, batch_size, callbacks   as in `optim.fit`
     patience       early stopping: end after so many epochs in which the loss on held-out data did
                    not fall, and keep the best epoch's weights; None trains all epochs on all data
@@ -367,12 +373,14 @@ def _text(value):
 
 
 def _levels(values):
-    """The different values as text, numbers in their order."""
-    numbers = _numbers(values)
-    order = range(len(values)) if numbers is None else np.argsort(numbers, kind="stable")
-    return list(dict.fromkeys(_text(values[i]) for i in order))
+    """The different values as text, numbers first and in their order."""
+    numbers = sorted(filter(_is_number, values))
+    return list(dict.fromkeys(map(_text, [*numbers, *values])))
 
 
 def _numbers(values):
-    fine = all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in values)
-    return np.array(values, dtype=float) if fine else None
+    return np.array(values, dtype=float) if all(map(_is_number, values)) else None
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -145,6 +145,20 @@ def test_the_loss_and_optimizer_are_what_is_asked_for():
     assert fitted.history_.epochs == 5
 
 
+def test_a_schedule_is_made_for_every_fit_and_steps_with_its_epochs():
+    halving = functools.partial(optim.LambdaLR, factor=functools.partial(optim.inverse, c=1))
+    estimator = nn.Regressor((4,), lr=0.06, schedule=halving, epochs=3, random_state=0)
+    for _ in range(2):
+        assert estimator.fit(X, Y).history_["lr"] == pytest.approx([0.06, 0.03, 0.02])
+    assert estimator.partial_fit(X, Y).history_["lr"] == pytest.approx([0.06 / 4])
+    other = pickle.loads(pickle.dumps(estimator)).partial_fit(X, Y)
+    assert other.history_["lr"] == pytest.approx([0.06 / 5])
+    plateau = functools.partial(optim.ReduceLROnPlateau, patience=0, threshold=0.999)
+    estimator = nn.Classifier((4,), lr=1.0, schedule=plateau, patience=9, **QUICK).fit(X, Y)
+    assert estimator.schedule_.best == estimator.history_["val_loss"][0]  # it reads held-out data
+    assert estimator.history_["lr"] == pytest.approx([1, 1, 0.1, 0.01, 0.001])
+
+
 def test_probabilities_are_the_softmax_of_the_outputs():
     fitted = nn.Classifier((8,), **QUICK).fit(X, NAMES)
     logits = optim.predict(fitted.module_, X)
@@ -339,6 +353,12 @@ def test_two_parameters_of_a_grid_give_a_map():
     assert [t.get_text() for t in ax.get_xticklabels()] == ["(8,)", "(4,)"]
     wanted = np.linspace(0.5, 0.9, 4).reshape(2, 2)[::-1]
     assert np.allclose(ax.images[0].get_array(), wanted)
+
+
+def test_numbers_stand_in_their_order_also_beside_what_is_none():
+    (ax,) = drawn(table(patience=[20, None, 3, 100, None])).axes
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["3", "20", "100", "None"]
+    assert list(ax.lines[0].get_xdata()) == [1, 3, 0, 2, 3]
 
 
 def test_other_searches_give_a_panel_for_each_parameter():

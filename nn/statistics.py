@@ -120,6 +120,8 @@ class ActivationStatistics:
         for ax in axes.flat:
             ax.set_yticks([])
             ax.tick_params(axis="x", labelsize=7)
+            ax.locator_params(axis="x", nbins=3)
+            ax.xaxis.set_major_formatter("{x:g}")  # no factor 1e-6 apart, where the label stands
             ax.spines[["top", "right", "left"]].set_visible(False)
         axes[0, 0].set_ylabel("values")
         axes[1, 0].set_ylabel("gradients")

@@ -319,6 +319,24 @@ def test_statistics_print_and_plot_themselves():
     plt.close(figure)
 
 
+def test_small_numbers_are_written_out_below_their_histogram():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    net, x = small()
+    net[0].weight.data *= 1e-7
+    net[0].bias.data *= 0
+    figure = nn.activation_statistics(net, x, generator=rng()).plot()
+    figure.draw_without_rendering()
+    axis = figure.axes[0].xaxis
+    assert axis.get_offset_text().get_text() == ""
+    labels = [float(t.get_text().replace("\N{MINUS SIGN}", "-")) for t in axis.get_ticklabels()]
+    assert labels == pytest.approx(list(axis.get_ticklocs())) and 0 < max(labels) < 1e-5
+    plt.close(figure)
+
+
 @pytest.mark.parametrize(
     "error, call, message",
     [

@@ -45,9 +45,7 @@ def jacobian(f, argnums=0, mode="reverse", chunk_size=None):
     array([[2., 0.],
            [0., 4.]])
     """
-    if mode not in tuple(modes):
-        raise ValueError(f"jacobian: mode is {' or '.join(map(repr, sorted(modes)))}, not {mode!r}")
-    _check_chunk(chunk_size)
+    _check("jacobian", mode, chunk_size)
 
     def wrapped(*args, **kwargs):
         return modes[mode](f, argnums, args, kwargs, chunk_size)
@@ -64,6 +62,7 @@ def hessian(f, argnums=0, mode="forward", chunk_size=None):
     array([[4., 2.],
            [2., 0.]])
     """
+    _check("hessian", mode, chunk_size)
     slope = grad(f, argnums)
     found = jacobian(slope, argnums, mode, chunk_size)
     if mode != "forward":
@@ -235,8 +234,12 @@ def all_seeds(c, level, count, value):
     return np.zeros((count, *np.shape(value)), getattr(value, "dtype", float))
 
 
-def _check_chunk(chunk_size):
+def _check(what, mode, chunk_size):
+    if mode not in tuple(modes):
+        raise ValueError(f"{what}: mode is {' or '.join(map(repr, sorted(modes)))}, not {mode!r}")
     if chunk_size is None:
         return
     if not isinstance(chunk_size, (int, np.integer)) or chunk_size < 1:
-        raise ValueError(f"chunk_size is a positive whole number or None, not {chunk_size!r}")
+        raise ValueError(
+            f"{what}: chunk_size is a positive whole number or None, not {chunk_size!r}"
+        )

@@ -704,8 +704,12 @@ MISUSES = {
         "'forward' or 'reverse', not 'froward'",
         lambda: jacobian(square, mode="froward"),
     ),
-    "froward, hessian": (ValueError, "not 'froward'", lambda: hessian(total, mode="froward")),
-    "no mode": (ValueError, "mode is .*not None", lambda: jacobian(square, mode=None)),
+    "froward, hessian": (
+        ValueError,
+        "^hessian: .*not 'froward'",
+        lambda: hessian(total, mode="froward"),
+    ),
+    "no mode": (ValueError, "^jacobian: mode is .*not None", lambda: jacobian(square, mode=None)),
     "a list of modes": (ValueError, "mode is .*not ", lambda: jacobian(square, mode=["forward"])),
     "an integer result": (
         TypeError,

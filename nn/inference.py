@@ -5,12 +5,10 @@ from collections import Counter
 
 import numpy as np
 
-from autograd import no_grad
-
 from .containers import Sequential
 from .convolution import Conv1d, Conv2d
 from .layers import Linear
-from .module import Parameter, _walk
+from .module import Parameter, _walk, evaluating
 from .normalization import BatchNorm1d, BatchNorm2d
 
 
@@ -21,12 +19,13 @@ def _batch_norms(model):
 def exact_statistics(model, batches):
     """Set the running statistics to lecture C's averages over all minibatches; gives the model.
 
-    The mean of the batches' means and of their unbiased variances, B/(B-1) of the biased ones, a
-    batch counting as one whatever its size; the weights being what they are now, where running
-    averages still hold those of earlier ones.  All else in the model runs as in evaluation, and
-    each module is left in the mode it was in.
+    The mean of the batches' means and of their unbiased variances, B/(B-1) of the biased ones, with
+    the weights as they are now, where running averages still hold what earlier weights gave.  A
+    batch counts by its examples: the lecture's are of one size, and a short last one is not to
+    weigh as much.  All else in the model runs as in evaluation, and each module is left in the mode
+    it was in.
 
-    batches   the model's inputs, one minibatch after the other
+    batches   the model's inputs, one minibatch after the other, examples on the first axis
 
     Raises ValueError where there are no batches, or no batch normalization; whatever is raised,
     the statistics are as before.
@@ -39,20 +38,19 @@ def exact_statistics(model, batches):
     norms = _batch_norms(model)
     if not norms:
         raise ValueError("exact_statistics: the model has no batch normalization")
-    modes = [(m, m.training) for m in model.modules()]
     kept = [(m, m.momentum, m.running_mean, m.running_var) for m in norms]
-    done = 0
+    seen = 0
     try:
-        model.eval()
-        for norm in norms:
-            norm.training = True
-        with no_grad():
+        with evaluating(model):
+            for norm in norms:
+                norm.training = True
             for batch in batches:
-                done += 1
+                n = np.shape(batch)[0]
+                seen += n
                 for norm in norms:
-                    norm.momentum = 1 / done  # the average of all so far
+                    norm.momentum = n / max(seen, 1)  # the average of all so far
                 model(batch)
-        if not done:
+        if not seen:
             raise ValueError("exact_statistics: at least one batch is wanted")
     except BaseException:
         for norm, _, mean, var in kept:
@@ -61,8 +59,6 @@ def exact_statistics(model, batches):
     finally:
         for norm, momentum, _, _ in kept:
             norm.momentum = momentum
-        for module, training in modes:
-            module.training = training
     return model
 
 

@@ -136,7 +136,8 @@ def test_layer_norm_says_what_it_wants():
 
 def test_exact_statistics_are_the_averages_over_minibatches():
     """Lecture C: the mean of the means, and of B/(B-1) times the variances, of the layer's input
-    in the trained network, whose earlier batch norm uses its batch's statistics, too.
+    in the trained network, whose earlier batch norm uses its batch's statistics, too.  A batch
+    counts by its examples: the means' is the mean of the data.
     """
     rng = np.random.default_rng(0)
     model = nn.Sequential(
@@ -144,17 +145,18 @@ def test_exact_statistics_are_the_averages_over_minibatches():
         nn.Dropout(0.5, rng), nn.Linear(4, 2, dtype=float, generator=rng),
         nn.BatchNorm1d(2, dtype=float),
     )  # fmt: skip
-    batches = [rng.normal(size=(n, 3)) for n in (8, 8, 5)]
+    sizes = (8, 8, 5)
+    batches = [rng.normal(size=(n, 3)) for n in sizes]
     assert nn.exact_statistics(model, batches) is model
     first, second = model[1], model[5]
     inputs = [model[0](b).data for b in batches]
-    close(first.running_mean, np.mean([z.mean(0) for z in inputs], 0))
-    close(first.running_var, np.mean([z.var(0, ddof=1) for z in inputs], 0))
+    close(first.running_mean, np.concatenate(inputs).mean(0))
+    close(first.running_var, np.average([z.var(0, ddof=1) for z in inputs], 0, sizes))
     inputs = [
         model[4](np.tanh((z - z.mean(0)) / np.sqrt(z.var(0) + first.eps))).data for z in inputs
     ]
-    close(second.running_mean, np.mean([z.mean(0) for z in inputs], 0))
-    close(second.running_var, np.mean([z.var(0, ddof=1) for z in inputs], 0))
+    close(second.running_mean, np.concatenate(inputs).mean(0))
+    close(second.running_var, np.average([z.var(0, ddof=1) for z in inputs], 0, sizes))
     assert all(m.training for m in model.modules())
     assert first.momentum == 0.1
 

@@ -102,14 +102,15 @@ def _binary(p, y):
     return -(y * clamped_log(p) + (1 - y) * clamped_log(1 - p))
 
 
-def binary_cross_entropy(p, y, reduction="mean"):
+def binary_cross_entropy(p, y, reduction="mean", *, weight=None):
     """-y log p - (1 - y) log(1 - p) of probabilities p, elementwise (lecture A).
 
     Finite at p = 0 and 1: logarithms are at least -100 and their derivatives at most 1e12, as
     PyTorch has it.  By the logit z of p = σ(z) the derivative is p - y, which
     `binary_cross_entropy_with_logits` has exactly.
 
-    y   probabilities, or 0 and 1
+    y        probabilities, or 0 and 1
+    weight   of each loss: a number, or an array that broadcasts; the mean stays that of all losses
 
     >>> binary_cross_entropy(np.array([0.0, 0.5]), [1, 1], "none").round(4)
     array([100.    ,   0.6931])
@@ -118,16 +119,17 @@ def binary_cross_entropy(p, y, reduction="mean"):
     p, y = _pair(name, p, y)
     _check_probabilities(name, "p", p)
     _check_probabilities(name, "targets", y)
-    return _reduced(name, _binary(p, y), reduction)
+    return _reduced(name, _rescaled(name, "weight", weight, _binary(p, y)), reduction)
 
 
-def binary_cross_entropy_with_logits(logits, y, reduction="mean", *, pos_weight=None):
+def binary_cross_entropy_with_logits(logits, y, reduction="mean", *, weight=None, pos_weight=None):
     """Negative log-likelihood of targets in [0, 1] under sigmoid(logits), elementwise.
 
     Lecture A's loss of a sigmoid unit, -y log σ(z) - (1 - y) log(1 - σ(z)), as
     y·softplus(-z) + (1 - y)·softplus(z): exact for every z.  Its derivative by z is σ(z) - y.
 
-    pos_weight   by which the first term is multiplied: one number, or an array that broadcasts
+    weight       as for `binary_cross_entropy`
+    pos_weight   by which the first term is multiplied: a number, or an array that broadcasts
 
     >>> binary_cross_entropy_with_logits(np.array([1000.0, -1000.0]), np.array([1, 1]))
     np.float64(500.0)
@@ -135,20 +137,24 @@ def binary_cross_entropy_with_logits(logits, y, reduction="mean", *, pos_weight=
     name = "binary_cross_entropy_with_logits"
     z, y = _pair(name, logits, y)
     _check_probabilities(name, "targets", y)
-    positive = y
-    if pos_weight is not None:
-        pos_weight = _weights(name, "pos_weight", pos_weight, z.dtype)
-        try:
-            fits = np.broadcast_shapes(pos_weight.shape, y.shape) == y.shape
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(
-                f"{name}: pos_weight of shape {pos_weight.shape} does not broadcast to the "
-                f"targets' {y.shape}"
-            )
-        positive = pos_weight * y
-    return _reduced(name, positive * softplus(-z) + (1 - y) * softplus(z), reduction)
+    losses = _rescaled(name, "pos_weight", pos_weight, y * softplus(-z)) + (1 - y) * softplus(z)
+    return _reduced(name, _rescaled(name, "weight", weight, losses), reduction)
+
+
+def _rescaled(name, what, weight, losses):
+    """Each loss times its weight."""
+    if weight is None:
+        return losses
+    weight, shape = _weights(name, what, weight, losses.dtype), losses.shape
+    try:
+        fits = np.broadcast_shapes(weight.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name}: {what} of shape {weight.shape} does not broadcast to the targets' {shape}"
+        )
+    return weight * losses
 
 
 def kl_div(log_q, p, reduction="mean", *, log_target=False):
@@ -169,7 +175,7 @@ def kl_div(log_q, p, reduction="mean", *, log_target=False):
     if reduction != "batchmean":
         return _reduced("kl_div", losses, reduction, '"mean", "sum", "none" or "batchmean"')
     if not losses.ndim or not losses.shape[0]:
-        raise ValueError("kl_div: the mean over no examples is not defined (N = 0)")
+        raise _of_nothing("kl_div")
     return np.sum(losses) / losses.shape[0]
 
 

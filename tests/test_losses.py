@@ -48,6 +48,16 @@ CASES = {
         Z3[0],
         lambda x, r: nn.binary_cross_entropy_with_logits(x, P3[0], r, pos_weight=[1, 3, 0.5, 2]),
     ),
+    "binary_cross_entropy, weights": (
+        PR,
+        lambda x, r: nn.binary_cross_entropy(x, T01, r, weight=[0.5, 1, 2, 0, 1.5]),
+    ),
+    "logits, both weights": (
+        Z3[0],
+        lambda x, r: nn.binary_cross_entropy_with_logits(
+            x, P3[0], r, weight=[[0.5], [1], [2]], pos_weight=[1, 3, 0.5, 2]
+        ),
+    ),
     "kl_div": (Z, lambda x, r: nn.kl_div(x, P, r)),
     "kl_div batchmean": (Z, lambda x, r: nn.kl_div(x, P, "batchmean")),
     "kl_div of logarithms": (Z, lambda x, r: nn.kl_div(x, np.log(P), r, log_target=True)),
@@ -176,6 +186,20 @@ TORCH = {
         [[0.00336805317643, 0.00802607276552, 0.022432752922, -0.0115701906535],
          [0.0306326761227, 0.0422548913943, 0.00399534935174, -0.0311183099499],
          [0.0557201293526, 0.0402087385958, -0.0173659917922, -0.0321165584831]],
+    ),
+    "binary_cross_entropy, weights": (
+        [0.0101013536588, 1.20397280433, 1.38629436112, 0.0, 0.0456888112271],
+        0.529211466066,
+        [0.102040816327, -0.666666666667, 0.4, 0.0, -0.309278350515],
+    ),
+    "logits, both weights": (
+        [[0.34657359028, 0.512392921254, 0.236537089103, 0.356298307261], [0.947774833427,
+         1.48322559599, 0.368054210894, 1.17473778599], [3.15051027161, 2.3212202657,
+         1.33734687841, 2.29741302646]],
+        1.2110070647,
+        [[0.00168402658822, 0.00401303638276, 0.011216376461, -0.00578509532673],
+         [0.0306326761227, 0.0422548913943, 0.00399534935174, -0.0311183099499],
+         [0.111440258705, 0.0804174771917, -0.0347319835844, -0.0642331169663]],
     ),
     "kl_div": (
         [[-0.342777989548, -1.33718070161, -0.522076356442], [0.534003843299, 0.780100651665,
@@ -479,6 +503,11 @@ def test_the_mean_over_nothing_is_not_defined(loss):
             lambda: nn.binary_cross_entropy_with_logits(X, abs(X) / 3, pos_weight=[1.0, 2.0]),
             r"pos_weight of shape \(2,\) does not broadcast to the targets' \(6,\)",
         ),
+        (
+            lambda: nn.binary_cross_entropy(PR, T01, weight=[1.0, 2.0]),
+            r"binary_cross_entropy: weight of shape \(2,\) does not broadcast to .* \(5,\)",
+        ),
+        (lambda: nn.binary_cross_entropy(PR, T01, weight=-1.0), "weight is 0 or more"),
         (lambda: nn.kl_div(Z, P, "batch"), "\"batchmean\", not 'batch'"),
         (lambda: nn.kl_div(np.ones(()), np.ones(()), "batchmean"), "the mean over no examples"),
         (lambda: nn.kl_divergence(0.5, 0.5), r"kl_divergence: distributions \(\.\.\., C\)"),

@@ -11,7 +11,8 @@ import numpy as np
 
 from autograd import elementwise, log_sigmoid, log_softmax, relu, sigmoid, softmax, softplus
 
-from .layers import Linear, _positive
+from .checks import check_positive
+from .layers import Linear
 from .module import Module, Parameter
 
 # --- functions ------------------------------------------------------------------------------------
@@ -265,7 +266,7 @@ class PReLU(Module):
     """
 
     def __init__(self, num_parameters=1, init=0.25, dtype=np.float32):
-        _positive("PReLU", num_parameters=num_parameters)
+        check_positive("PReLU", num_parameters=num_parameters)
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
     def forward(self, x):
@@ -318,7 +319,7 @@ class Maxout(Linear):
     def __init__(
         self, in_features, out_features, pieces=2, bias=True, dtype=np.float32, generator=None
     ):
-        _positive("Maxout", in_features=in_features, out_features=out_features, pieces=pieces)
+        check_positive("Maxout", in_features=in_features, out_features=out_features, pieces=pieces)
         super().__init__(in_features, out_features * pieces, bias, dtype, generator)
         self.out_features, self.pieces = out_features, pieces
 

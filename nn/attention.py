@@ -11,8 +11,9 @@ from autograd import softmax
 from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
+from .checks import check_positive, check_probability
 from .functional import dropout, linear
-from .layers import Linear, _positive
+from .layers import Linear
 from .module import Module, Parameter
 
 
@@ -90,15 +91,12 @@ class MultiheadAttention(Module):
         self, embed_dim, num_heads, dropout=0.0, bias=True, batch_first=False, dtype=np.float32,
         generator=None,
     ):  # fmt: skip
-        _positive("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        check_positive("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(
                 f"MultiheadAttention: num_heads divides embed_dim, got {num_heads} and {embed_dim}"
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(
-                f"MultiheadAttention: dropout is a probability, in [0, 1]; got {dropout}"
-            )
+        check_probability("MultiheadAttention", dropout=dropout)
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
         self.batch_first, self.generator = batch_first, generator
         bound = math.sqrt(6 / (4 * embed_dim))
@@ -197,4 +195,5 @@ class MultiheadAttention(Module):
         """Sizes, and what is not the default."""
         said = f"{self.embed_dim}, {self.num_heads}"
         said += f", dropout={self.dropout}" * bool(self.dropout)
+        said += ", bias=False" * (self.in_proj_bias is None)
         return said + ", batch_first=True" * self.batch_first

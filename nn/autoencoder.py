@@ -17,6 +17,7 @@ import numpy as np
 from autograd import jacobian, vmap
 from autograd.rules.random import bernoulli
 
+from .checks import check_not_negative
 from .containers import Sequential
 from .losses import mse, sparsity_kl
 from .module import Module, buffer_value, evaluating
@@ -75,7 +76,8 @@ class SparseAutoencoder(Autoencoder):
         super().__init__(encoder, decoder, reconstruction)
         if not 0 < target < 1:
             raise ValueError(f"SparseAutoencoder: target lies in (0, 1), got {target}")
-        self.target, self.weight = target, _weight(self, weight)
+        check_not_negative("SparseAutoencoder", weight=weight)
+        self.target, self.weight = target, weight
 
     def loss(self, x):
         """Of a batch x (N, ...)."""
@@ -127,7 +129,8 @@ class ContractiveAutoencoder(Autoencoder):
 
     def __init__(self, encoder, decoder, reconstruction=mse, weight=0.1):
         super().__init__(encoder, decoder, reconstruction)
-        self.weight = _weight(self, weight)
+        check_not_negative("ContractiveAutoencoder", weight=weight)
+        self.weight = weight
 
     def loss(self, x):
         """Of a batch x (N, ...)."""
@@ -171,9 +174,3 @@ def _encoded(encoder, x):
     """The codes of x as a plain array, without what only training does, such as dropout."""
     with evaluating(*([encoder] if isinstance(encoder, Module) else [])):
         return buffer_value("code", encoder(x))
-
-
-def _weight(module, weight):
-    if not 0 <= weight < np.inf:
-        raise ValueError(f"{type(module).__name__}: weight is 0 or more, got {weight}")
-    return weight

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .activations import ReLU
-from .layers import Linear, _positive
+from .checks import check_positive
+from .layers import Linear
 from .module import Module
 from .noise import Dropout
 from .normalization import BatchNorm1d
@@ -83,7 +84,7 @@ class MLP(Sequential):
         last = len(sizes) - 2  # the number of the last Linear
         if last < 0:
             raise ValueError(f"MLP: sizes of inputs and outputs at least wanted, got {sizes}")
-        _positive("MLP", **{f"sizes[{i}]": n for i, n in enumerate(sizes)})
+        check_positive("MLP", **{f"sizes[{i}]": n for i, n in enumerate(sizes)})
         if not isinstance(activation, (list, tuple)):
             activation = [activation] * last + [None]
         if len(activation) != last + 1:

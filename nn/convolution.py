@@ -19,7 +19,7 @@ from autograd.batching import everywhere, size_of
 from autograd.costs import size, working
 from autograd.rules.random import generator_or_default
 
-from .layers import _positive
+from .checks import check_positive
 from .module import Module, Parameter
 
 # --- geometry -------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def _function(what, axes, x, weight, bias, stride, padding, dilation, groups):
     shape = tuple(weight.shape)
     if len(shape) != axes + 2 or 0 in shape:
         raise ValueError(f"{what}: weight (O, C/groups, {axes} kernel sizes) wanted, got {shape}")
-    _positive(what, groups=groups)
+    check_positive(what, groups=groups)
     if shape[0] % groups:
         raise ValueError(f"{what}: {shape[0]} filters do not fall into {groups} groups")
     if bias is not None and tuple(np.shape(bias)) != shape[:1]:
@@ -378,7 +378,7 @@ class _Conv(Module):
         bias=True, dtype=np.float32, generator=None,
     ):  # fmt: skip
         what, axes = type(self).__name__, self.axes
-        _positive(what, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_positive(what, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{what}: groups divides in_channels and out_channels, got {groups} for "

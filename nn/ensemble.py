@@ -4,6 +4,7 @@ import numpy as np
 
 from autograd.rules.random import generator_or_default
 
+from .checks import check_positive
 from .module import Module
 
 
@@ -46,14 +47,13 @@ class Ensemble(Module):
 def bagging(make_model, k, data, fit, output=None, generator=None):
     """An Ensemble of k models, each trained on a bootstrap sample of the data (lecture C).
 
-    make_model   called without arguments for every model
+    make_model   called without arguments for each of the k models
     data         array, or tuple of arrays such as (x, y), of n examples each; a sample has n of
                  them drawn with replacement, the same for all arrays
     fit          fit(model, *sample) trains a model in place
     output       as in `Ensemble`
     """
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"bagging: k, the number of models, is a positive integer, got {k!r}")
+    check_positive("bagging", k=k)
     arrays = [np.asarray(a) for a in (data if isinstance(data, (tuple, list)) else (data,))]
     shapes = [a.shape for a in arrays]
     if not arrays or not all(shapes) or len({s[0] for s in shapes}) != 1 or not shapes[0][0]:

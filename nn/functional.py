@@ -12,6 +12,8 @@ from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
 from autograd.primitive import registry
 from autograd.rules.random import bernoulli
 
+from .checks import check_probability
+
 
 def _rows(a):
     """All leading axes folded into one: a stack of matrices becomes one matrix."""
@@ -154,8 +156,7 @@ def dropout(x, p=0.5, generator=None):
 
     The expectation is x.  Raises ValueError for p outside [0, 1].
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is the probability of dropping, in [0, 1]; got {p}")
+    check_probability("dropout", p=p)
     if p == 0:
         return x
     mask = bernoulli(x, p=1 - p, generator=generator)

@@ -7,13 +7,8 @@ from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
+from .checks import check_positive
 from .module import Module, Parameter
-
-
-def _positive(what, **sizes):
-    for name, n in sizes.items():
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"{what}: {name} is a positive integer, got {n!r}")
 
 
 class Linear(Module):
@@ -24,7 +19,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features, out_features, bias=True, dtype=np.float32, generator=None):
-        _positive("Linear", in_features=in_features, out_features=out_features)
+        check_positive("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         generator = generator_or_default(generator)
         bound = 1 / np.sqrt(in_features)
@@ -62,7 +57,7 @@ class Embedding(Module):
     def __init__(
         self, num_embeddings, embedding_dim, padding_idx=None, dtype=np.float32, generator=None
     ):
-        _positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(

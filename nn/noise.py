@@ -10,22 +10,11 @@ import numpy as np
 from autograd.rules.random import bernoulli, normal
 
 from . import functional as F
+from .checks import check_not_negative, check_probability
 from .layers import Linear
 from .module import Module, functional_call
 
 TINY = 1e-30  # keeps derivatives at 0 finite where a root or power has none; far below rounding
-
-
-def check_probability(what, p, name="p"):
-    """ValueError for what is no probability."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"{what}: {name} is a probability, in [0, 1]; got {p}")
-
-
-def _check_not_negative(what, **settings):
-    for name, value in settings.items():
-        if not value >= 0:
-            raise ValueError(f"{what}: {name} >= 0 wanted, got {value}")
 
 
 class Dropout(Module):
@@ -39,8 +28,8 @@ class Dropout(Module):
     In both forms evaluation gives the expectation of what training gives.
     """
 
-    def __init__(self, p=0.5, generator=None, inverted=True):
-        check_probability("Dropout", p)
+    def __init__(self, p=0.5, generator=None, *, inverted=True):
+        check_probability("Dropout", p=p)
         self.p, self.generator, self.inverted = p, generator, inverted
 
     def forward(self, x):
@@ -59,7 +48,7 @@ class GaussianNoise(Module):
     """While training, x + std · N(0, 1), as lecture D perturbs data; in evaluation x itself."""
 
     def __init__(self, std=0.1, generator=None):
-        _check_not_negative("GaussianNoise", std=std)
+        check_not_negative("GaussianNoise", std=std)
         self.std, self.generator = std, generator
 
     def forward(self, x):
@@ -95,7 +84,7 @@ class Zoneout(Module):
     """
 
     def __init__(self, cell, p=0.1, generator=None):
-        check_probability("Zoneout", p)
+        check_probability("Zoneout", p=p)
         self.cell, self.p, self.generator = cell, p, generator
 
     def forward(self, x, state=None):
@@ -159,7 +148,7 @@ class DropConnect(_NoisyWeights):
 
     def __init__(self, module, p=0.5, generator=None):
         super().__init__(module, generator)
-        check_probability("DropConnect", p)
+        check_probability("DropConnect", p=p)
         self.p = p
 
     def noisy(self, weight):
@@ -189,7 +178,7 @@ class Shakeout(_NoisyWeights):
         super().__init__(module, generator)
         if not 0 <= p < 1:
             raise ValueError(f"Shakeout: p is a probability in [0, 1), got {p}")
-        _check_not_negative("Shakeout", c=c)
+        check_not_negative("Shakeout", c=c)
         self.p, self.c = p, c
 
     def noisy(self, weight):
@@ -208,7 +197,7 @@ class WeightNoise(_NoisyWeights):
 
     def __init__(self, module, std=0.1, generator=None):
         super().__init__(module, generator)
-        _check_not_negative("WeightNoise", std=std)
+        check_not_negative("WeightNoise", std=std)
         self.std = std
 
     def noisy(self, weight):
@@ -236,7 +225,7 @@ class Whiteout(Module):
     ):  # fmt: skip
         if not isinstance(module, Linear):
             raise TypeError(f"Whiteout: a Linear wanted, not {type(module).__name__}")
-        _check_not_negative("Whiteout", sigma=sigma, lam=lam)
+        check_not_negative("Whiteout", sigma=sigma, lam=lam)
         if not 0 <= gamma <= 2:
             raise ValueError(f"Whiteout: gamma lies in [0, 2], got {gamma}")
         self.module, self.generator = module, generator

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import functional as F
-from .layers import _positive
+from .checks import check_positive
 from .module import Module, Parameter, buffer_value
 
 
@@ -12,7 +12,7 @@ class _BatchNorm(Module):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
         what = type(self).__name__
-        _positive(what, num_features=num_features)
+        check_positive(what, num_features=num_features)
         if not eps >= 0 or not 0 <= momentum <= 1:
             raise ValueError(
                 f"{what}: eps >= 0 and momentum in [0, 1] wanted, got {eps} and {momentum}"
@@ -95,7 +95,7 @@ class LayerNorm(Module):
         if not shape:
             raise ValueError("LayerNorm: normalized_shape names at least one axis")
         for n in shape:
-            _positive("LayerNorm", normalized_shape=n)
+            check_positive("LayerNorm", normalized_shape=n)
         if not eps >= 0:
             raise ValueError(f"LayerNorm: eps >= 0 wanted, got {eps}")
         self.normalized_shape, self.eps = shape, eps

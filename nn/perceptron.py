@@ -13,6 +13,7 @@ from autograd import sigmoid
 from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
+from .checks import check_positive
 from .losses import half_squared_error
 from .module import Module, Parameter
 
@@ -24,10 +25,7 @@ class Unit(Module):
     """
 
     def __init__(self, in_features, dtype=np.float32, generator=None):
-        if not isinstance(in_features, (int, np.integer)) or in_features < 1:
-            raise ValueError(
-                f"{type(self).__name__}: in_features is a positive integer, got {in_features!r}"
-            )
+        check_positive(type(self).__name__, in_features=in_features)
         self.in_features = int(in_features)
         start = generator_or_default(generator).uniform(-0.01, 0.01, in_features + 1)
         self.weight = Parameter(start[1:].astype(dtype))
@@ -78,7 +76,7 @@ class Unit(Module):
         return x, y
 
     def _epoch(self, x, y, lr, batch):
-        """(loss, number of wrong signs of y - o) of one pass; moves the weights."""
+        """(loss, how many examples asked for a change) of one pass; moves the weights."""
         w, w0 = np.array(self.weight.data), np.array(self.bias.data)
         loss, changes, n = 0.0, 0, len(x)
         for rows in [slice(n)] if batch else (slice(i, i + 1) for i in range(n)):

@@ -16,9 +16,9 @@ from autograd.primitive import Wrapper, plain
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
-from .layers import _positive
+from .checks import check_positive, check_probability
 from .module import Module, Parameter
-from .noise import check_probability, zoneout
+from .noise import zoneout
 
 # --- kinds of units -------------------------------------------------------------------------------
 # ``step(z, state, weight, bias)`` gives the next state from z, what the input and the biases
@@ -83,7 +83,7 @@ class _Unit(Module):
 
     def _start(self, inputs, bias, dtype, generator, **sizes):
         """Keep the sizes, and draw the parameters: `inputs` has the inputs by layer suffix."""
-        _positive(type(self).__name__, **sizes)
+        check_positive(type(self).__name__, **sizes)
         self.__dict__.update(sizes)
         self.bias, rows = bias, self.gates * self.hidden_size
         for suffix, n in inputs.items():
@@ -132,9 +132,9 @@ class _Steps:
 
     def _keep(self, batch_first, zoneout, truncate, generator):
         name = type(self).__name__
-        check_probability(name, zoneout, "zoneout")
+        check_probability(name, zoneout=zoneout)
         if truncate is not None:
-            _positive(name, truncate=truncate)
+            check_positive(name, truncate=truncate)
         self.batch_first, self.zoneout, self.truncate = batch_first, zoneout, truncate
         self.generator = generator
 
@@ -207,7 +207,7 @@ class _Layers(_Steps, _Unit):
     ):  # fmt: skip
         self._keep(batch_first, zoneout, truncate, generator)
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        _positive(type(self).__name__, **sizes)
+        check_positive(type(self).__name__, **sizes)
         inputs = {f"_l{k}": hidden_size if k else input_size for k in range(num_layers)}
         self._start(inputs, bias, dtype, generator, **sizes)
 
@@ -311,7 +311,7 @@ class Jordan(_Steps, Module):
         truncate=None, dtype=np.float32, generator=None,
     ):  # fmt: skip
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
-        _positive("Jordan", **sizes)
+        check_positive("Jordan", **sizes)
         if output is not None and not callable(output):
             raise TypeError(f"Jordan: output is a function or module, not {output!r}")
         self._keep(batch_first, zoneout, truncate, generator)

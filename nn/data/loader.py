@@ -4,6 +4,8 @@ import numpy as np
 
 from autograd.rules.random import generator_or_default
 
+from ..checks import check_positive
+
 
 class Loader:
     """Minibatches of arrays whose first axis counts the examples: ⌈n/K⌉ an epoch (lecture A).
@@ -36,8 +38,7 @@ class Loader:
                 f"Loader: arrays with the same number of examples, at least one, on their first "
                 f"axis wanted; got shapes {', '.join(map(str, shapes))}"
             )
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"Loader: batch_size is a positive integer, got {batch_size!r}")
+        check_positive("Loader", batch_size=batch_size)
         self.arrays, self.batch_size = tuple(arrays), int(batch_size)
         self.shuffle = bool(shuffle)
         self.seed = int(generator_or_default(generator).integers(2**63)) if shuffle else 0

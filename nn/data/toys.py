@@ -7,6 +7,8 @@ import numpy as np
 
 from autograd.rules.random import generator_or_default
 
+from ..checks import check_not_negative, check_positive
+
 
 def xor(n=4, noise=0.0, dtype=np.float32, generator=None):
     """Exclusive or: the corners (0,0), (0,1), (1,0), (1,1) in turn, and whether they differ.
@@ -61,10 +63,7 @@ def _noisy(x, noise, dtype, generator):
 
 
 def _check(name, n, classes, noise):
-    for what, value in (("n", n), ("classes", classes)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}: {what} is a positive integer, got {value!r}")
+    check_positive(name, n=n, classes=classes)
     if n < classes:
         raise ValueError(f"{name}: {n} points are too few for {classes} classes")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"{name}: noise is a standard deviation, 0 or more; got {noise}")
+    check_not_negative(name, noise=noise)

@@ -140,9 +140,10 @@ class Module:
         """Switch this module and all inside to evaluation."""
         return self.train(False)
 
-    def requires_grad_(self, flag=True):
-        """Freeze (False) or thaw (True) all parameters."""
-        for p in self.parameters():
+    def requires_grad_(self, flag=True, where=None):
+        """Thaw (True) or freeze (False) the parameters for which ``where(name, parameter)``."""
+        chosen = [p for name, p in self.named_parameters() if where is None or where(name, p)]
+        for p in chosen:
             p.requires_grad = flag
         return self
 
@@ -156,17 +157,11 @@ class Module:
         >>> [name for name, p in model.named_parameters() if p.requires_grad]
         ['layers.0.weight', 'layers.2.weight']
         """
-        return self._set_trainable(False, where)
+        return self.requires_grad_(False, where)
 
     def unfreeze(self, where=None):
         """Train the parameters for which ``where(name, parameter)`` again; all if None."""
-        return self._set_trainable(True, where)
-
-    def _set_trainable(self, flag, where):
-        chosen = [p for name, p in self.named_parameters() if where is None or where(name, p)]
-        for p in chosen:
-            p.requires_grad = flag
-        return self
+        return self.requires_grad_(True, where)
 
     def apply(self, f):
         """Call ``f(module)`` on every module inside, then on this one; returns this one."""
@@ -323,6 +318,11 @@ class Module:
         """What `repr` says between the parentheses."""
         return ""
 
+    def _unusual(self, **defaults):
+        """``name=value`` of settings that are not these, for `extra_repr`."""
+        found = {name: getattr(self, name) for name in defaults}
+        return [f"{name}={v!r}" for name, v in found.items() if v != defaults[name]]
+
 
 @contextmanager
 def modes_kept(*modules):
@@ -344,6 +344,28 @@ def evaluating(*modules):
         for module in modules:
             module.eval()
         yield
+
+
+@contextmanager
+def calls_noted(model):
+    """``(module, args, kwargs, result)`` of each call of a module inside, while in this block."""
+    calls, modules = [], model.modules()
+
+    def noting(module, forward):
+        def noted(*args, **kwargs):
+            result = forward(*args, **kwargs)
+            calls.append((module, args, kwargs, result))
+            return result
+
+        return noted
+
+    for module in modules:
+        module.__dict__["forward"] = noting(module, module.forward)
+    try:
+        yield calls
+    finally:
+        for module in modules:
+            del module.__dict__["forward"]
 
 
 def functional_call(module, parameters, *args, **kwargs):

@@ -8,7 +8,7 @@ from autograd import Tensor, gradients
 from autograd.primitive import kind_of, plain
 from autograd.rules.random import generator_or_default
 
-from .module import Module
+from .module import Module, calls_noted
 
 BINS = 60
 
@@ -155,27 +155,22 @@ def activation_statistics(model, x, loss=None, generator=None):
         raise TypeError(f"activation_statistics: a Module wanted, not a {type(model).__name__}")
     if not np.size(x):
         raise ValueError(f"activation_statistics: x has no elements, its shape is {np.shape(x)}")
-    twin, calls = model.copy(), []
-    for name, module in twin.named_modules():
-        if len(module.modules()) == 1:
-            module.__dict__["forward"] = _noting(name, module, module.forward, calls)
-    x = np.asarray(plain(x))
-    output = twin(Tensor(x) if x.dtype.kind == "f" else x)
-    slopes = _slopes(output, [value for *_, value in calls], loss, generator)
+    twin, x = model.copy(), np.asarray(plain(x))
+    innermost = {m: name for name, m in twin.named_modules() if len(m.modules()) == 1}
+    with calls_noted(twin) as calls:
+        output = twin(Tensor(x) if x.dtype.kind == "f" else x)
+    found = [(m, y) for m, _, _, y in calls if m in innermost and kind_of(y) == "f"]
+    slopes = _slopes(output, [y for _, y in found], loss, generator)
     return ActivationStatistics(
-        Row(name, kind, value.shape, Spread.of(value), None if g is None else Spread.of(g))
-        for (name, kind, value), g in zip(calls, slopes, strict=True)
+        Row(
+            innermost[m],
+            type(m).__name__,
+            y.shape,
+            Spread.of(y),
+            None if g is None else Spread.of(g),
+        )
+        for (m, y), g in zip(found, slopes, strict=True)
     )
-
-
-def _noting(name, module, forward, calls):
-    def noting(*args, **kwargs):
-        result = forward(*args, **kwargs)
-        if kind_of(result) == "f":
-            calls.append((name, type(module).__name__, result))
-        return result
-
-    return noting
 
 
 def _slopes(output, values, loss, generator):

@@ -8,7 +8,7 @@ import numpy as np
 from autograd import count_operations, no_grad
 from autograd.primitive import kind_of
 
-from .module import Module
+from .module import Module, calls_noted
 
 
 @dataclass(frozen=True)
@@ -86,26 +86,14 @@ def summary(model, *args, **kwargs):
     if not isinstance(model, Module):
         raise TypeError(f"summary: a Module wanted, not a {type(model).__name__}")
     twin = model.copy().eval()
-    calls = {}  # id of a module -> (args, kwargs, result) of each of its calls
-    for module in twin.modules():
-        calls[id(module)] = []
-        module.__dict__["forward"] = _noting(module.forward, calls[id(module)])
-    try:
-        with no_grad():
-            twin(*args, **kwargs)
-    finally:
-        for module in twin.modules():
-            del module.__dict__["forward"]
-    return Summary([_row(name, module, calls[id(module)]) for name, module in twin.named_modules()])
-
-
-def _noting(forward, calls):
-    def noting(*args, **kwargs):
-        result = forward(*args, **kwargs)
-        calls.append((args, kwargs, result))
-        return result
-
-    return noting
+    with calls_noted(twin) as calls, no_grad():
+        twin(*args, **kwargs)
+    return Summary(
+        [
+            _row(name, module, [call[1:] for call in calls if call[0] is module])
+            for name, module in twin.named_modules()
+        ]
+    )
 
 
 def _row(name, module, calls):

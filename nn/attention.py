@@ -193,7 +193,6 @@ class MultiheadAttention(Module):
 
     def extra_repr(self):
         """Sizes, and what is not the default."""
-        said = f"{self.embed_dim}, {self.num_heads}"
-        said += f", dropout={self.dropout}" * bool(self.dropout)
-        said += ", bias=False" * (self.in_proj_bias is None)
-        return said + ", batch_first=True" * self.batch_first
+        said = [f"{self.embed_dim}, {self.num_heads}"]
+        said += self._unusual(dropout=0.0, batch_first=False)
+        return ", ".join(said + ["bias=False"] * (self.in_proj_bias is None))

@@ -408,12 +408,8 @@ class _Conv(Module):
     def extra_repr(self):
         """Sizes, and what is not the default."""
         ones = (1,) * self.axes
-        defaults = {"stride": ones, "padding": 0, "dilation": ones, "groups": 1}
         said = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"]
-        for name, default in defaults.items():
-            value = getattr(self, name)
-            if value != default:
-                said.append(f"{name}={value!r}")
+        said += self._unusual(stride=ones, padding=0, dilation=ones, groups=1)
         return ", ".join(said + ["bias=False"] * (self.bias is None))
 
 

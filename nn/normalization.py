@@ -119,5 +119,5 @@ class LayerNorm(Module):
 
     def extra_repr(self):
         """Sizes and constants."""
-        affine = "" if self.weight is not None else ", elementwise_affine=False"
-        return f"{self.normalized_shape}, eps={self.eps}{affine}"
+        bare = ", elementwise_affine=False" if self.weight is None else ", bias=False"
+        return f"{self.normalized_shape}, eps={self.eps}" + bare * (self.bias is None)

@@ -41,6 +41,10 @@ class _Elman:
             )
         self.nonlinearity = nonlinearity
 
+    def extra_repr(self):
+        """Those of all units, and the nonlinearity."""
+        return ", ".join([super().extra_repr(), *self._unusual(nonlinearity="tanh")])
+
 
 class _GRU:
     gates, parts = 3, ("h",)
@@ -238,14 +242,7 @@ class _Layers(_Steps, _Unit):
 
     def extra_repr(self):
         """Sizes, and settings that are not the usual ones."""
-        usual = {
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "zoneout": 0,
-            "truncate": None,
-        }
-        other = [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
+        other = self._unusual(num_layers=1, bias=True, batch_first=False, zoneout=0, truncate=None)
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *other])
 
 
@@ -343,8 +340,9 @@ class Jordan(_Steps, Module):
         return (y if self.output is None else self.output(y),)
 
     def extra_repr(self):
-        """Sizes."""
-        return f"{self.input_size}, {self.hidden_size}, {self.output_size}"
+        """Sizes, and settings that are not the usual ones."""
+        sizes = f"{self.input_size}, {self.hidden_size}, {self.output_size}"
+        return ", ".join([sizes, *self._unusual(batch_first=False, zoneout=0, truncate=None)])
 
 
 # --- cells: one step ------------------------------------------------------------------------------

@@ -1263,6 +1263,24 @@ def test_repr_shows_layers_with_their_sizes():
     ]
 
 
+def test_reprs_tell_what_is_not_the_default():
+    for made, said in (
+        (nn.RNN(3, 5, nonlinearity="relu", truncate=4), "3, 5, truncate=4, nonlinearity='relu'"),
+        (nn.RNNCell(3, 5, nonlinearity="relu"), "3, 5, nonlinearity='relu'"),
+        (nn.RNN(3, 5), "3, 5"),
+        (nn.GRU(3, 5, num_layers=2, bias=False), "3, 5, num_layers=2, bias=False"),
+        (nn.LSTM(3, 5, batch_first=True, zoneout=0.1), "3, 5, batch_first=True, zoneout=0.1"),
+        (nn.Jordan(3, 5, 2, batch_first=True, truncate=3), "3, 5, 2, batch_first=True, truncate=3"),
+        (nn.LSTMCell(3, 5, bias=False), "3, 5, bias=False"),
+        (nn.LayerNorm(3), "(3,), eps=1e-05"),
+        (nn.LayerNorm(3, bias=False), "(3,), eps=1e-05, bias=False"),
+        (nn.LayerNorm(3, elementwise_affine=False), "(3,), eps=1e-05, elementwise_affine=False"),
+        (nn.MultiheadAttention(4, 2, bias=False), "4, 2, bias=False"),
+    ):
+        assert made.extra_repr() == said
+        assert repr(made).startswith(f"{type(made).__name__}({said}")
+
+
 def test_repr_indents_what_is_nested():
     text = repr(nn.Sequential(nn.Sequential(nn.Tanh())))
     assert [len(line) - len(line.lstrip()) for line in text.splitlines()] == [0, 2, 4, 2, 0]

@@ -101,25 +101,25 @@ from .pooling import (
     max_pool2d,
 )
 from .recurrent import GRU, LSTM, RNN, GRUCell, Jordan, LSTMCell, RNNCell
-from .statistics import activation_statistics
+from .statistics import ActivationStatistics, activation_statistics
 from .summary import Summary, summary
 
 # The estimators stand on scikit-learn and are imported when first asked for.
 _LATER = ("Classifier", "Regressor", "plot_search")
 
 __all__ = [
-    "Adaline", "Autoencoder", "AvgPool1d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d",
-    "ContractiveAutoencoder", "Conv1d", "Conv2d", "DenoisingAutoencoder", "DropConnect", "Dropout",
-    "ELU", "Embedding", "Ensemble", "Flatten", "GELU", "GRU", "GRUCell", "GaussianNoise",
-    "GlobalAvgPool", "Identity", "Jordan", "LSTM", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear",
-    "LogSigmoid", "LogSoftmax", "MLP", "MaxPool1d", "MaxPool2d", "Maxout", "Mish", "Module",
-    "MultiheadAttention", "PReLU", "Parameter", "Perceptron", "RNN", "RNNCell", "ReLU", "Residual",
-    "Sequential", "Shakeout", "SiLU", "Sigmoid", "SigmoidUnit", "Sinc", "Softmax", "Softplus",
-    "Softsign", "SparseAutoencoder", "Step", "Summary", "Tanh", "WeightNoise", "Whiteout",
-    "Zoneout", "activation_statistics", "avg_pool1d", "avg_pool2d", "bagging",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d", "cross_entropy",
-    "data", "elu", "exact_statistics", "fold_batch_norm", "functional_call", "gelu",
-    "half_squared_error", "hinge", "huber", "init", "kl_div", "kl_divergence", "l1_penalty",
+    "ActivationStatistics", "Adaline", "Autoencoder", "AvgPool1d", "AvgPool2d", "BatchNorm1d",
+    "BatchNorm2d", "ContractiveAutoencoder", "Conv1d", "Conv2d", "DenoisingAutoencoder",
+    "DropConnect", "Dropout", "ELU", "Embedding", "Ensemble", "Flatten", "GELU", "GRU", "GRUCell",
+    "GaussianNoise", "GlobalAvgPool", "Identity", "Jordan", "LSTM", "LSTMCell", "LayerNorm",
+    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MLP", "MaxPool1d", "MaxPool2d", "Maxout",
+    "Mish", "Module", "MultiheadAttention", "PReLU", "Parameter", "Perceptron", "RNN", "RNNCell",
+    "ReLU", "Residual", "Sequential", "Shakeout", "SiLU", "Sigmoid", "SigmoidUnit", "Sinc",
+    "Softmax", "Softplus", "Softsign", "SparseAutoencoder", "Step", "Summary", "Tanh",
+    "WeightNoise", "Whiteout", "Zoneout", "activation_statistics", "avg_pool1d", "avg_pool2d",
+    "bagging", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
+    "cross_entropy", "data", "elu", "exact_statistics", "fold_batch_norm", "functional_call",
+    "gelu", "half_squared_error", "hinge", "huber", "init", "kl_div", "kl_divergence", "l1_penalty",
     "l2_penalty", "leaky_relu", "log_sigmoid", "log_softmax", "mae", "max_pool1d", "max_pool2d",
     "maxout", "mish", "mse", "multi_margin", "nll", "prelu", "pretrain_stack", "relu",
     "scaled_dot_product_attention", "sigmoid", "silu", "sinc", "softmax", "softplus", "softsign",

@@ -144,14 +144,13 @@ def apply(module, initializer, where=None, generator=None, **settings):
     ]
     if not chosen:
         raise ValueError(f"init.apply: no parameter of {type(module).__name__} is chosen")
-    generator, new = generator_or_default(generator), []
+    generator, new = generator_or_default(generator), {}
     for name, p in chosen:
         value = np.asarray(initializer(p.shape, generator=generator, dtype=p.dtype, **settings))
         if value.shape != p.shape:
             raise ValueError(
                 f"init.apply: the initializer gave shape {value.shape} for {name} of {p.shape}"
             )
-        new.append(value.astype(p.dtype, copy=False))
-    for (_, p), value in zip(chosen, new, strict=True):
-        p.data = value.item() if type(p.data) is float else value
+        new[name] = value.astype(p.dtype, copy=False)
+    module._assign(new)
     return module

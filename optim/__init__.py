@@ -48,7 +48,8 @@ from .schedules import (
 # Imported when first asked for: training stands on `nn`, minimizers on SciPy, metrics on
 # scikit-learn.
 _LATER = {
-    "Callback": "callbacks", "History": "history", "LivePlot": "callbacks", "Run": "callbacks",
+    "Callback": "callbacks", "History": "history", "LearningRates": "history",
+    "LivePlot": "callbacks", "Run": "callbacks",
     "evaluate": "training", "fit": "training", "least_squares": "minimizers", "lr_find": "training",
     "minimize": "minimizers", "predict": "training",
 }  # fmt: skip

@@ -16,19 +16,19 @@ from .loader import Loader
 from .toys import rings, spirals, xor
 
 # These stand on scikit-learn and SciPy, and are imported when first asked for.
-_LAZY = {
+_LATER = {
     "Augmentation": "augmentation", "warp": "augmentation",
     "MeanImage": "encoding", "PerChannelMean": "encoding", "ThermometerEncoder": "encoding",
     "ZCAWhitening": "encoding",
 }  # fmt: skip
 
-__all__ = ["Loader", "read_idx", "rings", "spirals", "write_idx", "xor", *_LAZY]
+__all__ = ["Loader", "read_idx", "rings", "spirals", "write_idx", "xor", *_LATER]
 
 
 def __getattr__(name):
-    if name not in _LAZY:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
 
 
 def __dir__():

@@ -166,7 +166,8 @@ def _epoch(run, batches, loss, metrics, calls):
         if not all(map(_finite, optimizer.params)):
             named = model.named_parameters()
             where = next((name for name, p in named if not _finite(p)), "a parameter")
-            raise FloatingPointError(_trouble(run, f"gradient of {where} is", number, batch))
+            what = f"gradient of {where} is not finite"
+            raise FloatingPointError(_trouble(run, what, number, batch))
         for call in calls:
             call.on_gradients(run)
         run.lr = optimizer.lr
@@ -383,8 +384,7 @@ def _finite(p):
 
 def _trouble(run, what, number, batch):
     """What to say of a loss or gradient that is not finite."""
-    kind = " not finite" if what.endswith("is") else ""
-    text = f"fit: the {what}{kind} in epoch {run.epoch}, batch {number} (step {run.step})"
+    text = f"fit: the {what} in epoch {run.epoch}, batch {number} (step {run.step})"
     for i, a in enumerate(batch):
         a = np.asarray(a)
         if a.dtype.kind == "f" and not np.isfinite(a).all():

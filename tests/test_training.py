@@ -738,10 +738,11 @@ def test_the_running_average_of_lr_find_is_bias_corrected():
         (dict(steps=2), "at least 3 steps"),
         (dict(smoothing=1.0), "smoothing"),
         (dict(data=[]), "no batches"),
+        (dict(optimizer=optim.SGD(network().parameters())), "lr_find: .*none of the model's"),
     ],
 )
 def test_what_lr_find_refuses(options, message):
     model = network()
-    optimizer = optim.SGD(model.parameters())
+    optimizer = options.pop("optimizer", None) or optim.SGD(model.parameters())
     with pytest.raises(ValueError, match=message):
         lr_find(model, options.pop("data", (X, Y)), nn.cross_entropy, optimizer, **options)

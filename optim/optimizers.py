@@ -32,11 +32,11 @@ class SGD(Optimizer):
     nesterov   take the gradient at the point looked ahead to; needs a momentum
     """
 
-    def __init__(self, params, lr=1e-3, momentum=0.0, nesterov=False, weight_decay=0.0):
+    def __init__(self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False):
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov=True needs a momentum")
         super().__init__(
-            params, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+            params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
         )
 
     def slots(self, hyper):
@@ -284,22 +284,12 @@ class NAdam(Optimizer):
     numbers = ("product", "total_rate", "squares_rate", "squares_weight")
 
     def __init__(
-        self,
-        params,
-        lr=2e-3,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=0.0,
-        momentum_decay=4e-3,
+        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_decay=4e-3
     ):
         super().__init__(
-            params,
-            lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
+            params, lr, betas=betas, eps=eps, weight_decay=weight_decay,
             momentum_decay=momentum_decay,
-        )
+        )  # fmt: skip
 
     def slots(self, hyper):
         """The sums of g and g², as in Adam."""

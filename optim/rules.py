@@ -15,7 +15,7 @@ the tests hold them to these.
 import numpy as np
 
 
-def sgd(g, state, w, *, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
+def sgd(g, state, w, *, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
     """(Stochastic) gradient descent, with momentum as PyTorch has it.
 
     v ← βv + (g + λw);  w ← w - ηv, with Nesterov w ← w - η(g + λw + βv) (Sutskever et al. 2013).

@@ -124,9 +124,9 @@ class _Schedule:
 
 
 class LambdaLR(_Schedule):
-    """Sets every rate to what it was at first times ``factor(t)``, from t = 0 on.
+    """Sets every rate to what it was at first times ``lr_lambda(t)``, from t = 0 on.
 
-    factor   a function of the step, such as `cosine`; must give finite numbers >= 0
+    lr_lambda   a function of the step, such as `cosine`; must give finite numbers >= 0
 
     >>> from autograd import Tensor
     >>> from optim import SGD
@@ -139,11 +139,13 @@ class LambdaLR(_Schedule):
 
     kept = ("t", "base")
 
-    def __init__(self, optimizer, factor):
+    def __init__(self, optimizer, lr_lambda):
         super().__init__(optimizer)
-        if not callable(factor):
-            raise TypeError(f"LambdaLR: factor must be a function of the step, not {factor!r}")
-        self.factor, self.t = factor, 0
+        if not callable(lr_lambda):
+            raise TypeError(
+                f"LambdaLR: lr_lambda must be a function of the step, not {lr_lambda!r}"
+            )
+        self.lr_lambda, self.t = lr_lambda, 0
         self.base = [place["lr"] for place in self._places()]
         self._scale(self._at(0))
 
@@ -154,9 +156,11 @@ class LambdaLR(_Schedule):
         self._scale(factor)
 
     def _at(self, t):
-        factor = self.factor(t)
+        factor = self.lr_lambda(t)
         if not 0 <= factor < math.inf:
-            raise ValueError(f"LambdaLR: factor({t}) must be a finite number >= 0, not {factor!r}")
+            raise ValueError(
+                f"LambdaLR: lr_lambda({t}) must be a finite number >= 0, not {factor!r}"
+            )
         return factor
 
     def _scale(self, factor):

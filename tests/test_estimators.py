@@ -146,7 +146,7 @@ def test_the_loss_and_optimizer_are_what_is_asked_for():
 
 
 def test_a_schedule_is_made_for_every_fit_and_steps_with_its_epochs():
-    halving = functools.partial(optim.LambdaLR, factor=functools.partial(optim.inverse, c=1))
+    halving = functools.partial(optim.LambdaLR, lr_lambda=functools.partial(optim.inverse, c=1))
     estimator = nn.Regressor((4,), lr=0.06, schedule=halving, epochs=3, random_state=0)
     for _ in range(2):
         assert estimator.fit(X, Y).history_["lr"] == pytest.approx([0.06, 0.03, 0.02])

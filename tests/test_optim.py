@@ -481,7 +481,7 @@ def test_a_gradient_of_another_shape_is_refused(make):
 def test_repr_shows_settings_and_sizes():
     model = nn.Linear(1000, 2)
     assert repr(optim.SGD(model.parameters(), lr=0.5)) == (
-        "SGD(lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.0; 2,002 numbers in 2 arrays)"
+        "SGD(lr=0.5, momentum=0.0, weight_decay=0.0, nesterov=False; 2,002 numbers in 2 arrays)"
     )
 
 

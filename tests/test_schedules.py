@@ -145,7 +145,7 @@ def test_something_else_than_an_optimizer_is_refused(kind):
 
 
 def test_a_factor_must_be_a_function():
-    with pytest.raises(TypeError, match="factor must be a function of the step, not 0.9"):
+    with pytest.raises(TypeError, match="lr_lambda must be a function of the step, not 0.9"):
         optim.LambdaLR(sgd(), 0.9)
 
 
@@ -153,7 +153,7 @@ def test_a_factor_must_be_a_function():
 def test_a_bad_factor_changes_nothing(bad):
     optimizer = sgd(0.5)
     schedule = optim.LambdaLR(optimizer, lambda t: 1.0 if t < 1 else bad)
-    with pytest.raises(ValueError, match=r"factor\(1\) must be a finite number >= 0"):
+    with pytest.raises(ValueError, match=r"lr_lambda\(1\) must be a finite number >= 0"):
         schedule.step()
     assert schedule.t == 0 and optimizer.lr == 0.5
 

@@ -39,6 +39,7 @@ class Optimizer:
     """
 
     decoupled = False  # whether weight decay is a step of its own, w ← w - ηλw
+    numbers = ()  # names of the numbers in the state, besides "step"
 
     def __init__(self, params, lr, **hyper):
         self.hyper = {"lr": lr, **hyper}
@@ -131,9 +132,10 @@ class Optimizer:
     def _prepared(self, group):
         """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
         hyper = {**self.hyper, **group}
-        decay = hyper.get("weight_decay", 0)
-        apart = self.decoupled
-        return hyper, self.slots(hyper), *((0, 1 - hyper["lr"] * decay) if apart else (decay, 1))
+        decay, shrink = hyper.get("weight_decay", 0), 1
+        if self.decoupled:
+            decay, shrink = 0, 1 - hyper["lr"] * decay
+        return hyper, self.slots(hyper), decay, shrink
 
     def _number(self, w, g, slots, constants):
         """One number's step: on an array of one element."""
@@ -273,8 +275,6 @@ class Optimizer:
             found[name] = value if name in slots else value.item()
         problems += [f"unexpected {prefix}{name}" for name in given]
         return found
-
-    numbers = ()  # names of the numbers in the state, besides "step"
 
     # --- what is passed in ---
 

@@ -118,7 +118,7 @@ class Module:
         if name in self.__dict__.get("_buffers", ()):
             repeat.assign(self._buffers, name, buffer_value(name, value))
             return
-        if isinstance(value, Tensor) and value.name is None and value.level <= 0:
+        if isinstance(value, Tensor) and value.name is None:
             value.name = name
         object.__setattr__(self, name, value)
 
@@ -265,13 +265,9 @@ class Module:
         leaves = [value for value, _ in places.values()]
 
         def rebuild(values):
-            new, standing = {}, {}
-            for (name, (_, paths)), value in zip(places.items(), values, strict=True):
-                for path in paths:
-                    new[path], standing[path] = value, name
-            copy = _rebuilt(self, new)
-            copy.__dict__["_leaves"] = standing
-            return copy
+            pairs = zip(places.values(), values, strict=True)
+            new = {path: value for (_, paths), value in pairs for path in paths}
+            return _rebuilt(self, new, places)
 
         return [_by_value(leaf) if by_value else leaf for leaf in leaves], rebuild
 
@@ -389,7 +385,7 @@ def functional_call(module, parameters, *args, **kwargs):
             f"it has {', '.join(names)}"
         )
     new = {path: parameters[name] for path, name, _ in places if name in parameters}
-    return _rebuilt(module, new)(*args, **kwargs)
+    return _rebuilt(module, new, module._leaf_places())(*args, **kwargs)
 
 
 # --- walking the attributes -------------------------------------------------------------------
@@ -430,13 +426,18 @@ def _parts(x, path=""):
             yield from _parts(value, here)
 
 
-def _rebuilt(module, new):
-    """A copy of the structure of `module` with the values `new` has for paths; the rest shared."""
+def _rebuilt(module, new, places):
+    """A copy of the structure of `module` with the values `new` has for paths; the rest shared.
+
+    places   the module's leaves: they are the copy's too, whatever values stand there
+    """
     changed = {""}  # the paths of what holds something new
     for path in new:
         while (path := path.rpartition(".")[0]) not in changed:
             changed.add(path)
-    return _copied(module, "", new, changed)
+    copy = _copied(module, "", new, changed)
+    copy.__dict__["_leaves"] = {p: name for name, (_, paths) in places.items() for p in paths}
+    return copy
 
 
 def _copied(x, path, new, changed):
@@ -452,7 +453,6 @@ def _copied(x, path, new, changed):
         copy = object.__new__(type(x))
         copy.__dict__.update(x.__dict__)
         copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
-        copy.__dict__.pop("_leaves", None)
         copy.__dict__["_places"] = {path: name for path, name, _ in x._parameter_places()}
         return copy
     if isinstance(x, dict):

@@ -14,7 +14,7 @@ import pytest
 
 import autograd
 import nn
-from autograd import Tensor, grad, gradients, hvp, no_grad, value_and_grad
+from autograd import Tensor, grad, gradients, hvp, jvp, no_grad, tree_map, value_and_grad, vmap
 from autograd.rules.random import bernoulli, normal, uniform
 from nn import functional as F
 
@@ -1174,6 +1174,30 @@ def test_copies_keep_weights_tied():
     assert model.weight is model.there.weight
 
 
+def test_a_buffer_has_one_value_for_all_examples():
+    class Keeps(nn.Module):
+        def __init__(self):
+            self.register_buffer("last", np.zeros(3))
+
+        def forward(self, x):
+            self.last = x
+            return x
+
+    model = Keeps()
+    with pytest.raises(TypeError, match="buffer 'last': one value for all examples"):
+        vmap(model)(np.ones((4, 3)))
+    assert model.last.shape == (3,)
+    vmap(lambda x: x * model(np.ones(3)))(np.ones((4, 3)))
+    close(model.last, np.ones(3))
+
+
+def test_a_buffer_takes_no_attributes_name():
+    layer = nn.Linear(2, 1)
+    with pytest.raises(ValueError, match="Linear: 'weight' is an attribute already"):
+        layer.register_buffer("weight", np.zeros(3))
+    assert layer.weight.shape == (1, 2) and list(layer.state_dict()) == ["weight", "bias"]
+
+
 # --- functional_call -----------------------------------------------------------------------------
 
 
@@ -1204,6 +1228,33 @@ def test_functional_call_is_differentiated_by_a_dict():
 def test_functional_call_puts_one_value_in_all_places_of_a_shared_parameter():
     y = nn.functional_call(Tied(), {"there.weight": np.ones((2, 3))}, np.ones((1, 3)))
     assert y.tolist() == [[18.0, 18.0]]
+
+
+def test_a_forward_may_differentiate_by_the_parameters_it_was_called_with():
+    """What is a leaf is told by the module, not by what a transformation puts in its place."""
+
+    class Slope(nn.Module):
+        def __init__(self):
+            self.w = nn.Parameter(np.array([1.0, 2.0]))
+            self.factor = nn.Parameter(np.array(3.0))
+
+        def forward(self, x):  # 3 factor w² x
+            return grad(lambda m: np.sum(m.w**3 * m.factor * x))(self).w
+
+    model, w, x = Slope(), np.array([1.0, 2.0]), np.array([1.0, 2.0])
+
+    def of(w):
+        return nn.functional_call(model, {"w": w}, x)
+
+    close(of(w), [9, 72])
+    close(jvp(of, (w,), (np.ones(2),))[1], [18, 72])
+    close(grad(lambda w: np.sum(of(w)))(w), [18, 72])
+    close(vmap(of)(np.stack([w, 2 * w])), [[9, 72], [36, 288]])
+    ones = tree_map(np.ones_like, model)
+    value, slope = jvp(
+        lambda m: np.sum(nn.functional_call(m, {"factor": np.array(2.0)}, x)), (model,), (ones,)
+    )
+    assert (value, slope) == (6 * 1 + 6 * 4 * 2, 12 * 1 + 12 * 2 * 2)
 
 
 def test_functional_call_names_unknown_parameters():

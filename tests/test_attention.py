@@ -161,6 +161,14 @@ def test_infinite_numbers_of_a_mask_hide_keys_as_booleans_do():
     )
 
 
+def test_a_mask_and_causality_hide_together():
+    args = queries_keys_values()
+    both = [[True, False, False], [False, True, False]]  # SEEN, and no key behind its query
+    wanted = nn.scaled_dot_product_attention(*args, both)
+    for mask in (SEEN, np.where(SEEN, 0.0, -np.inf)):
+        close(nn.scaled_dot_product_attention(*args, mask, is_causal=True), wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_query_that_sees_nothing_gives_zero_and_no_nan(dtype):
     query, key, value = (Tensor(a.astype(dtype)) for a in queries_keys_values())

@@ -111,6 +111,12 @@ def test_draws_stay_in_their_ranges():
     assert np.abs(moved).max() <= 2 and abs(moved.std() - 2 / np.sqrt(3)) < 0.05
     rise = 1 / np.diff(Augmentation(rescale=0.5, generator=generator)(ramp)[:, 4, 4:6])[:, 0]
     assert 1 / 1.5 <= rise.min() < 0.7 and 1.45 < rise.max() <= 1.5
+    both = ramp + 100 * np.arange(9.0)[None, :, None]
+    stretched = Augmentation(stretch=0.5, generator=generator)(both)
+    across = 1 / np.diff(stretched[:, 4, 4:6])[:, 0]
+    down = 100 / np.diff(stretched[:, 4:6, 4])[:, 0]
+    assert 1 / 1.5 <= min(across.min(), down.min()) and max(across.max(), down.max()) <= 1.5 + 1e-9
+    assert abs(np.corrcoef(np.log(across), np.log(down))[0, 1]) < 0.1  # a factor for each axis
     turned = Augmentation(rotate=30, generator=generator)(ramp)
     angle = np.rad2deg(
         np.arctan2(turned[:, 3, 4] - turned[:, 4, 4], turned[:, 4, 5] - turned[:, 4, 4])

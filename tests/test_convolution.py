@@ -124,6 +124,23 @@ def test_pooling_is_the_loop(case):
     close(mean(np.asfortranarray(x), *settings), mean(x, *settings))
 
 
+def test_padding_is_never_the_largest_nor_has_a_share():
+    x = Tensor([[[0.0, -1.0, -2.0, -3.0]]])
+    y = nn.max_pool1d(x, 3, stride=1, padding=1)
+    close(y.data[0, 0], [0, 0, -1, -2])
+    np.sum(y).backward()
+    close(x.grad[0, 0], [2, 1, 1, 0])
+
+
+@pytest.mark.parametrize("in_axes", [(0, None), (None, 0), (0, 0)])
+def test_convolution_of_no_examples_under_vmap(in_axes):
+    x, weight = (
+        np.zeros((0,) * (axis == 0) + shape)
+        for axis, shape in zip(in_axes, ((1, 2, 5), (3, 2, 2)), strict=True)
+    )
+    assert vmap(nn.conv1d, in_axes)(x, weight).shape == (0, 1, 3, 4)
+
+
 def test_max_pooling_with_dilation_is_that_of_every_other_element():
     x = wave(1, 1, 9, step=0.7)
     expected = [max(x[0, 0, i], x[0, 0, i + 2], x[0, 0, i + 4]) for i in range(5)]

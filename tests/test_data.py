@@ -132,6 +132,15 @@ def test_rings_have_their_radii_and_spirals_their_turns():
         assert abs((angle[-1] - 2 * np.pi * k / 3 + np.pi) % (2 * np.pi) - np.pi) < 1e-9
 
 
+@pytest.mark.parametrize("make", [rings, spirals])
+def test_every_curve_is_gone_all_along_also_with_fewer_points(make):
+    x, y = make(62, classes=3, dtype=float)
+    assert np.bincount(y).tolist() == [21, 21, 20]
+    for k in range(3):
+        alone, _ = make(3 * np.sum(y == k), classes=3, dtype=float)
+        np.testing.assert_allclose(x[y == k], alone[k::3])
+
+
 @pytest.mark.parametrize("make", [xor, rings, spirals])
 def test_toy_sets_are_seeded_and_check_their_settings(make):
     a, b, c = (make(20, noise=0.1, generator=seeded(s))[0] for s in (0, 0, 1))
@@ -171,6 +180,12 @@ def test_a_file_as_the_format_says_it(tmp_path):
     assert read_idx(labels).tolist() == [256, -2]
     write_idx(tmp_path / "again", read_idx(images))
     assert (tmp_path / "again").read_bytes() == images.read_bytes()
+
+
+def test_what_zips_to_a_thousandth_is_read(tmp_path):
+    write_idx(tmp_path / "zeros.gz", np.zeros((1024, 1024), np.uint8))
+    assert (tmp_path / "zeros.gz").stat().st_size < 1100
+    assert read_idx(tmp_path / "zeros.gz").shape == (1024, 1024)
 
 
 HEAD = struct.pack(">2x2B2I", 8, 2, 2, 3)

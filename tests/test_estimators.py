@@ -224,6 +224,19 @@ def test_partial_fit_goes_on():
         regressor.partial_fit(X, np.stack([Y, Y], 1))
 
 
+def test_every_partial_fit_goes_through_the_data_in_an_order_of_its_own():
+    seen = []
+
+    def loss(outputs, targets):
+        seen.append(targets[:, 0].tolist())
+        return nn.mse(outputs, targets)
+
+    regressor = nn.Regressor((4,), loss=loss, batch_size=90, random_state=0)
+    for _ in range(3):
+        regressor.partial_fit(X, np.arange(90.0))
+    assert len(set(map(tuple, seen))) == 3 and all(sorted(s) == list(range(90)) for s in seen)
+
+
 def test_ctrl_c_ends_a_search_and_leaves_the_network():
     def interrupt(run):
         if run.epoch == 3:

@@ -1,4 +1,4 @@
-"""Parameter groups, saved state, and the second thread of optimizers."""
+"""Parameter groups, saved state, copies and blocks of optimizers."""
 
 import copy
 import pickle
@@ -41,6 +41,13 @@ def test_groups_have_settings_of_their_own():
     first = stepped(optim.SGD([c], lr=0.1), [1.0, -0.5, 2.0])
     second = stepped(optim.SGD([d], lr=0.5, weight_decay=0.1, momentum=0.5), [1.0, -0.5, 2.0])
     np.testing.assert_array_equal(moved, first + second)
+
+
+def test_decoupled_decay_goes_by_the_groups_own_rate():
+    """Without a gradient's step, Adam's is 0: w ← w - ηλw with the η of the group."""
+    p = Tensor([2.0])
+    optimizer = optim.AdamW([{"params": p, "lr": 0.5}], lr=0.1, weight_decay=0.1)
+    assert stepped(optimizer, [0.0])[0] == pytest.approx(2 * (1 - 0.5 * 0.1))
 
 
 def test_groups_by_a_predicate_take_the_first_rule_that_holds():
@@ -146,6 +153,13 @@ def test_a_loaded_optimizer_goes_on_as_the_saved_one(kind):
     assert [g["lr"] for g in loaded.param_groups] == [0.05, 0.025]
     for p, q in zip(stepped(loaded, GRADIENTS[2:]), stepped(saved, GRADIENTS[2:]), strict=True):
         np.testing.assert_array_equal(p, q)
+
+
+def test_what_a_group_of_the_state_does_not_set_is_the_optimizers():
+    plain = optim.SGD([{"params": Tensor([1.0])}], lr=0.1)
+    other = optim.SGD([{"params": Tensor([1.0]), "lr": 0.5}], lr=0.2)
+    other.load_state_dict(plain.state_dict())
+    assert stepped(other, [1.0]) == stepped(plain, [1.0]) == [pytest.approx([0.9])]
 
 
 @EACH

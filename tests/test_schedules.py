@@ -127,6 +127,23 @@ def test_a_plateau_divides_the_rate_as_in_pytorch(settings, expected, resumed):
     np.testing.assert_allclose(found, expected)
 
 
+def test_a_rate_below_the_least_is_not_raised():
+    optimizer = sgd(0.01)
+    plateau = optim.ReduceLROnPlateau(optimizer, patience=0, min_lr=0.1)
+    for _ in range(3):
+        plateau.step(1.0)
+    assert optimizer.lr == 0.01
+
+
+@pytest.mark.parametrize("mode, sign", [("min", -1), ("max", 1)])
+def test_a_new_best_exceeds_the_threshold(mode, sign):
+    for change, better in ((0.05, False), (0.15, True)):
+        plateau = optim.ReduceLROnPlateau(sgd(), mode, threshold=0.1)
+        plateau.step(1.0)
+        plateau.step(1.0 + sign * change)
+        assert (plateau.best, plateau.bad) == ((1.0 + sign * change, 0) if better else (1.0, 1))
+
+
 def test_a_nan_error_is_no_improvement():
     optimizer = sgd()
     plateau = optim.ReduceLROnPlateau(optimizer, patience=1)

@@ -254,6 +254,7 @@ def test_metrics_against_their_definitions():
 def test_outputs_of_one_sigmoid_and_class_numbers():
     logits, labels = np.array([-1.0, 2.0, 0.5, -3.0]), np.array([0, 1, 0, 0])
     assert predicted_classes(logits).tolist() == [0, 1, 1, 0]
+    assert predicted_classes(np.zeros(1)).tolist() == [0]
     for outputs, targets in (
         (logits, labels), (logits[:, None], labels[:, None]), (predicted_classes(logits), labels),
     ):  # fmt: skip
@@ -523,6 +524,35 @@ def test_gradients_are_clipped():
     assert min(free.norms) > 0.02 and min(free.largest) > 0.01
     assert by_norm.norms == pytest.approx([0.01] * 15, rel=1e-3)
     assert max(by_value.largest) <= 0.0101
+
+
+def test_components_are_clipped_before_the_norm():
+    class Steep(nn.Module):
+        def __init__(self):
+            self.w = nn.Parameter(np.zeros(2))
+
+        def forward(self, x):
+            return x @ self.w  # the gradient is x
+
+    model, seen = Steep(), []
+
+    class Seen(Callback):
+        def on_gradients(self, run):
+            seen.append(run.model.w.grad.copy())
+
+    quiet(
+        model, (np.array([[30.0, 0.5]]), np.zeros(1)), lambda o, y: np.mean(o), epochs=1,
+        callbacks=[Seen()], clip_value=1.0, clip_norm=1.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(seen[0], np.array([1.0, 0.5]) / np.sqrt(1.25), rtol=1e-5)
+
+
+def test_a_parameter_of_zeros_has_no_ratio():
+    model = network()
+    model.layers[0].bias.data[...] = 0
+    history = quiet(model, ratios=True, epochs=2)
+    first, second = history.ratios["layers.0.bias"]
+    assert np.isnan(first) and second > 0
 
 
 def test_ratios_of_updates_to_weights():

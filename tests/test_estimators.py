@@ -45,7 +45,10 @@ def with_dropout(n_features, n_outputs, hidden=8):
     return nn.MLP((n_features, hidden, n_outputs), dropout=0.3)
 
 
-@pytest.mark.parametrize("estimator", [nn.Classifier(), nn.Regressor()], ids=repr)
+SMALL = {"module": (20,), "lr": 0.02, "epochs": 10}
+
+
+@pytest.mark.parametrize("estimator", [nn.Classifier(**SMALL), nn.Regressor(**SMALL)], ids=repr)
 def test_scikit_learn_finds_nothing_wrong(estimator):
     results = check_estimator(estimator, on_skip=None)
     assert len(results) > 45

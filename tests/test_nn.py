@@ -1174,6 +1174,14 @@ def test_copies_keep_weights_tied():
     assert model.weight is model.there.weight
 
 
+def test_the_bias_takes_part_in_the_dtype_of_linear_and_batch_norm():
+    x, bias = np.ones((2, 3), np.float32), np.full(3, 1e-10)
+    y = F.linear(x, np.ones((3, 3), np.float32), bias)
+    assert y.dtype == float and np.array_equal(y, np.full((2, 3), 3 + 1e-10))
+    one = np.ones(3, np.float32)
+    assert F.batch_norm(x, one, bias, axes=(0,), eps=1e-5)[0].dtype == float
+
+
 def test_a_buffer_has_one_value_for_all_examples():
     class Keeps(nn.Module):
         def __init__(self):

@@ -1,7 +1,7 @@
 """`summary`: what a model is made of, layer by layer."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Row:
 class Summary:
     """The rows of a model's modules, the model itself first; prints as a table."""
 
-    rows: list = field(default_factory=list)
+    rows: list
 
     @property
     def parameters(self):

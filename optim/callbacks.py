@@ -32,13 +32,14 @@ class Run:
     model, optimizer, history   those of `fit`
     epoch, step                 numbers from 1 of the epoch and of the step in the whole run
     loss, lr                    of the last step
+    kept                        the best epoch so far, and the weights it ended with
     """
 
     def __init__(self, model, optimizer, history):
         self.model, self.optimizer, self.history = model, optimizer, history
         self.epoch = self.step = 0
         self.loss = self.lr = None
-        self.kept = None, None  # the best epoch, and the weights it ended with
+        self.kept = None, None
         self.stopping = False
 
     def stop(self):

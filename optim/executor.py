@@ -124,7 +124,7 @@ class Optimizer:
             slots = [state[name] for name in fill]
             w = p.data
             if type(w) is float or not w.ndim:
-                p.data = self._number(w, g, slots, constants)
+                p.data = self._single(w, g, slots, constants)
             else:
                 self._array(np.asarray(w), g, slots, constants)
                 p.data = w  # says that it was written: graphs recorded before must not read it
@@ -137,7 +137,7 @@ class Optimizer:
             decay, shrink = 0, 1 - hyper["lr"] * decay
         return hyper, self.slots(hyper), decay, shrink
 
-    def _number(self, w, g, slots, constants):
+    def _single(self, w, g, slots, constants):
         """One number's step: on an array of one element."""
         one = np.array([w])
         slots = [slot.reshape(1) for slot in slots]

@@ -244,6 +244,7 @@ def test_zoneout_draws_for_each_part_of_a_state():
         (lambda: nn.Shakeout(layer(), c=-1), ValueError, "Shakeout: c is 0 or more"),
         (lambda: nn.GaussianNoise(-1), ValueError, "GaussianNoise: std is 0 or more, got -1"),
         (lambda: nn.GaussianNoise(np.nan), ValueError, "GaussianNoise: std is 0 or more"),
+        (lambda: nn.GaussianNoise(np.inf), ValueError, "GaussianNoise: std is 0 or more, got inf"),
         (lambda: nn.WeightNoise(layer(), -1), ValueError, "WeightNoise: std is 0 or more"),
         (lambda: nn.Whiteout(layer(), lam=-1), ValueError, "Whiteout: lam is 0 or more"),
         (lambda: nn.Whiteout(layer(), gamma=3), ValueError, r"gamma lies in \[0, 2\], got 3"),

@@ -110,3 +110,10 @@ def _note(frame, event, arg):
     if frame is not None and event in ("line", "return"):
         _lines.append((next(serials), (frame.f_code.co_filename, frame.f_lineno)))
     return _note
+
+
+def user_line(frame):
+    """``(file, line)`` of the innermost frame, from this one outwards, outside of the library."""
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARY):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)

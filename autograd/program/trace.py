@@ -1,0 +1,184 @@
+"""Traced: the array type that writes down every NumPy call of a program, derivative or not.
+
+A program is run on Traced arrays, and transformations inside it wrap these in their turn, as with
+`Counted`.  What comes to the bottom is one list of NumPy calls, in the order in which the engine
+makes them: a `Tape`.  An operation of ours is not written down where its ``forward`` is a program
+in NumPy: that is run, and its calls are.
+"""
+
+import sys
+import threading
+import warnings
+
+import numpy as np
+
+from ..costs import cost_of
+from ..duck import Duck
+from ..graph import levels
+from ..primitive import explained, kind_of, leaves, mapped_over
+from ..scopes import user_line
+
+
+class Var:
+    """A value of the program.
+
+    number   in the order they came about; an input's too
+    value    what it was while tracing
+    name     what the caller calls it; None
+    """
+
+    __slots__ = ("name", "number", "value")
+
+    def __init__(self, number, value, name=None):
+        self.number, self.value, self.name = number, value, name
+
+    def __repr__(self):
+        return self.name or f"v{self.number}"
+
+
+class Line:
+    """One call: ``results = operation(*args, **options)``; Vars stand for traced values in both.
+
+    operation   the Primitive
+    results     one Var, or a tuple of them
+    where       ``(file, line)`` of the user's program, or None
+    """
+
+    __slots__ = ("args", "operation", "options", "results", "where")
+
+    def __init__(self, operation, args, options, results, where):
+        self.operation, self.args, self.options = operation, args, options
+        self.results, self.where = results, where
+
+    def reads(self):
+        """The Vars it reads, each as often as it does."""
+        return [x for x in leaves([*self.args, self.options]) if isinstance(x, Var)]
+
+    def writes(self):
+        """The Vars it makes."""
+        return [*self.results] if isinstance(self.results, tuple) else [self.results]
+
+    def __repr__(self):
+        return f"{self.results} = {self.operation.name}{tuple(self.args)}"
+
+
+class Tape:
+    """What was written down: `lines`, in order.
+
+    at           ``(file, line)`` of what is run next, where it is not what is on the stack now
+    specialized  lines at which the program looked at a traced value itself
+    """
+
+    def __init__(self):
+        self.lines, self.specialized, self.at = [], [], None
+        self.level, self.count = next(levels), 0
+        self._lock = threading.Lock()
+
+    def input(self, value, name=None):
+        """A Traced array for an input of the program."""
+        return Traced(self.var(value, name), self)
+
+    def var(self, value, name=None):
+        """A new Var."""
+        with self._lock:
+            self.count += 1
+            return Var(self.count, value, name)
+
+    def write(self, operation, args, options, y):
+        """Write a call down; returns its result as Traced arrays."""
+        args, options = mapped_over(self.var_of, [list(args), dict(options)])
+        several = isinstance(y, (tuple, list))
+        results = tuple(map(self.var, y)) if several else self.var(y)
+        where = self.at or user_line(sys._getframe(2))
+        self.lines.append(Line(operation, args, options, results, where))
+        if several:
+            parts = [Traced(var, self) for var in results]
+            return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
+        return Traced(results, self)
+
+    def var_of(self, x):
+        """The Var of a Traced array of this tape; anything else as it is."""
+        return x.var if type(x) is Traced and x.tape is self else x
+
+    def look(self, what):
+        """Note, and warn, that the program looks at a traced value: what follows holds for it."""
+        where = user_line(sys._getframe(2))
+        self.specialized.append((what, where))
+        at = f" at {where[0]}:{where[1]}" if where else ""
+        warnings.warn(
+            f"{what} of a traced value{at}: the program is written for the value it has now",
+            TracingWarning,
+            stacklevel=3,
+        )
+
+
+class TracingWarning(UserWarning):
+    """A traced program looked at a value: what was written down holds for that value only."""
+
+
+class Traced(Duck):
+    """An array, or number, every operation on which is written down."""
+
+    __slots__ = ("tape", "var")
+    carries_derivative = False
+
+    def __init__(self, var, tape):
+        self.var, self.tape = var, tape
+
+    @property
+    def level(self):
+        """That of its tape."""
+        return self.tape.level
+
+    @property
+    def inside(self):
+        """The value it has while tracing."""
+        return self.var.value
+
+    def peeled(self, x):
+        """The value of a Traced array of this tape."""
+        return x.var.value if type(x) is Traced and x.tape is self.tape else x
+
+    def bind(self, primitive, args, options):
+        """Apply `primitive` to the values and write it down, or what its forward does."""
+        args = [np.asarray(arg) if type(arg) in (list, tuple) else arg for arg in args]
+        if cost_of(primitive) is None:
+            return primitive.forward(*args, **options)
+        values, plain_options = mapped_over(self.peeled, [args, options])
+        try:
+            y = primitive.apply(values, plain_options)
+        except (ValueError, TypeError, IndexError) as error:
+            raise explained(error, primitive.name, args) from error
+        return self.tape.write(primitive, args, options, y)
+
+    bind_constant = bind
+
+    def map(self, f):
+        """f of the value, as a constant of the program."""
+        return f(self.var.value)
+
+    def __bool__(self):
+        self.tape.look("the truth")
+        return bool(self.plain())
+
+    def item(self):
+        """The only element, as a constant of the program."""
+        self.tape.look("the number")
+        return super().item()
+
+    def tolist(self):
+        """The elements, as constants of the program."""
+        self.tape.look("the elements")
+        return super().tolist()
+
+    def __array__(self, dtype=None, copy=None):
+        self.tape.look("the array")
+        return np.array(self.plain(), dtype, copy=copy)
+
+    def __repr__(self):
+        return f"Traced({self.var!r} = {self.var.value!r})"
+
+
+def is_traced(x):
+    """Whether a leaf of arguments becomes an input: arrays and floats do, Python ints are shapes."""
+    return kind_of(x) in ("f", "i", "u", "b") and not isinstance(x, np.generic)

@@ -15,6 +15,7 @@ from .payload import base_array, payload
 from .primitive import Primitive, Wrapper, explained, like_tuple, plain, registry
 from .reverse import describe
 from .rules.indexing import kept, pick, setitem
+from .tree import tree_map
 from .watched import Writes, same_memory, watched
 
 _new = object.__new__
@@ -354,11 +355,15 @@ def snapshot(x):
 def stop_gradient(x):
     """`x` as a constant: every derivative of what is made of it ignores how it came about.
 
+    x   an array, or a list, tuple, dict or Module of arrays, such as an LSTM's state (h, c)
+
     >>> from autograd import grad
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     3.0
     """
     if type(x) is not Tensor:
+        if isinstance(x, (tuple, list, dict)) or hasattr(x, "__tree__"):
+            return tree_map(stop_gradient, x)
         return x.map(stop_gradient) if isinstance(x, Wrapper) else x
     node = x.node
     if isinstance(node.value, Wrapper):

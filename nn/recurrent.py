@@ -175,7 +175,7 @@ class _Steps:
         outputs = []
         for t in range(z.shape[0]):
             if self.truncate and t and t % self.truncate == 0:
-                state = tuple(map(stop_gradient, state))
+                state = stop_gradient(state)
             new = step(z[t], state)
             if self.zoneout:
                 new = tuple(

@@ -49,7 +49,7 @@ CORE = {
     "autograd.tensor": [
         "autograd.payload",
         "autograd.reverse", "autograd.duck", "autograd.watched", "autograd.graph",
-        "autograd.primitive", "autograd.rules.*",
+        "autograd.primitive", "autograd.rules.*", "autograd.tree",
     ],
     "autograd.dual": [
         "autograd.duck", "autograd.graph", "autograd.primitive", "autograd.tensor",

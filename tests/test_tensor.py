@@ -614,6 +614,14 @@ def test_stop_gradient_of_plain_values_is_the_value():
     assert stop_gradient(a) is a and stop_gradient(2.0) == 2.0
 
 
+def test_stop_gradient_goes_into_containers():
+    x = vector(2, 3)
+    h, rest = stop_gradient((x * x, {"c": [x * 3, None]}))
+    assert isinstance(rest["c"], list) and rest["c"][1] is None
+    np.sum(x * h + x * rest["c"][0]).backward()
+    equal(x.grad, [4 + 6, 9 + 9])
+
+
 def test_a_detached_result_does_not_let_the_graph_be_changed():
     """Writing its data either is refused or is noticed: exp's derivative needs its value."""
     x = vector(0, 0)

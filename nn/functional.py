@@ -5,6 +5,8 @@ its derivative then needs fewer passes and keeps fewer arrays.  The tests hold e
 composed form.  Shapes: N examples, C classes or features.
 """
 
+import math
+
 import numpy as np
 
 from autograd import elementwise, general, softmax
@@ -85,7 +87,7 @@ def _batch_norm_pull_x(g, y, x, gamma, beta, axes, eps):
     # statistics; gathered by power of x, so that the array is passed over once for each
     gy, gmean, gvar = g
     _, mean, var = y
-    count = x.size // mean.size
+    count = math.prod(x.shape[axis] for axis in axes)
     inverse = 1 / (var + eps)
     scale = gamma * np.sqrt(inverse)
     centered = x - mean

@@ -48,10 +48,12 @@ class _BatchNorm(Module):
             x, column(self.weight), column(self.bias), axes=axes, eps=self.eps
         )
         keep, rate = 1 - self.momentum, self.momentum
-        mean = buffer_value("running_mean", mean).reshape(-1)
-        var = buffer_value("running_var", var).reshape(-1)
-        self.running_mean = keep * self.running_mean + rate * mean
-        self.running_var = keep * self.running_var + (rate * count / (count - 1)) * var
+        for name, value, factor in (
+            ("running_mean", mean, rate), ("running_var", var, rate * count / (count - 1)),
+        ):  # fmt: skip
+            old = getattr(self, name)
+            new = keep * old + factor * buffer_value(name, value).reshape(-1)
+            setattr(self, name, new.astype(old.dtype, copy=False))  # also where x is more precise
         return y
 
     def extra_repr(self):

@@ -159,6 +159,7 @@ def _pooled(what, axes, operation, x, kernel_size, stride, padding, dilation=1):
     _check_padding(what, padding, kernel)
     pairs = tuple((p, p) for p in padding)
     x, single = batched(what, x, axes, None)
+    x = x if x.dtype.kind == "f" else x.astype(float)  # integers have no -inf for the padding
     positions(what, x.shape[2:], kernel, stride, pairs, dilation)
     options = {"kernel": kernel, "stride": stride, "padding": pairs, "dilation": dilation}
     y = operation.apply((x,), options)

@@ -332,3 +332,21 @@ def test_normal_cdf_is_the_standard_librarys():
     x = np.concatenate([np.linspace(-8, 8, 4001), [-40.0, 40.0, -1e-9]])
     expected = [0.5 * math.erfc(-t / math.sqrt(2)) for t in x]
     np.testing.assert_allclose(normal_cdf(x), expected, rtol=1e-13, atol=1e-18)
+
+
+@pytest.mark.parametrize(
+    "f", [nn.sigmoid, nn.softplus, nn.log_sigmoid, nn.silu, nn.mish, nn.softmax, nn.log_softmax]
+)
+@pytest.mark.parametrize("x", [np.uint8([0, 1, 200]), np.int8([-128, 3]), np.array([True, False])])
+def test_small_integers_do_not_wrap_round(f, x):
+    """-x of uint8 is 256 - x, and |-128| of int8 is -128: pixels are such numbers."""
+    np.testing.assert_allclose(f(x), f(x.astype(float)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("f", [nn.softmax, nn.log_softmax])
+@pytest.mark.parametrize("shape, axis", [((0, 3), 0), ((0, 3), 1), ((3, 0), 1), ((0, 2, 2), 0)])
+def test_softmax_of_nothing_is_nothing(f, shape, axis):
+    x = Tensor(np.zeros(shape))
+    y = f(x, axis=axis)
+    np.sum(y).backward()
+    assert y.shape == x.grad.shape == shape

@@ -147,6 +147,13 @@ def test_max_pooling_with_dilation_is_that_of_every_other_element():
     close(nn.max_pool1d(x, 3, stride=1, dilation=2)[0, 0], expected)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, int, bool])
+def test_padding_is_never_the_largest_of_integers_either(dtype):
+    x = np.array([[[-5, -7, 0]]]).astype(dtype)
+    y = nn.max_pool1d(x, 2, padding=1)
+    assert np.array_equal(y, nn.max_pool1d(x.astype(float), 2, padding=1))
+
+
 def test_elements_that_tie_share_the_derivative():
     x = Tensor(np.array([[[1.0, 1.0, 0.0, 2.0, 3.0, 3.0]]]))
     np.sum(nn.max_pool1d(x, 3) * np.array([4.0, 6.0])).backward()

@@ -156,6 +156,13 @@ def weights_drawn(model, times=4000):
     return np.array([model(np.eye(4)).data - bias for _ in range(times)]).swapaxes(1, 2)
 
 
+def test_noise_on_integers_is_not_rounded():
+    """Of pixels in 0..255, say: rounded to integers, noise of std 0.1 would be none."""
+    pixels = np.full((100, 100), 7, np.uint8)
+    noisy = nn.GaussianNoise(0.1, seeded(0))(pixels)
+    assert abs(np.std(noisy - 7.0) - 0.1) < 0.005
+
+
 def test_drop_connect_drops_single_weights_and_no_bias():
     model = nn.DropConnect(layer(), 0.3, seeded())
     w, drawn = model.module.weight.data, weights_drawn(model)

@@ -292,3 +292,26 @@ def test_folded_weights_keep_their_precision_and_are_trainable():
 def test_only_modules_are_folded():
     with pytest.raises(TypeError, match="a Module is wanted, not list"):
         nn.fold_batch_norm([nn.Linear(2, 3)])
+
+
+# --- what stays as it is --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make, shape", [(nn.BatchNorm1d, (6, 3)), (nn.BatchNorm2d, (2, 3, 2, 2))])
+def test_running_statistics_keep_their_dtype_whatever_the_data(make, shape):
+    """Double data in a single-precision model: its state fits another such model afterwards."""
+    layer, x = make(3), wave(*shape, step=0.7)
+    layer(x)
+    assert layer.running_mean.dtype == layer.running_var.dtype == np.float32
+    make(3).load_state_dict(layer.state_dict())
+    exact = make(3, dtype=float)
+    exact(x)
+    close(layer.running_mean, exact.running_mean, 1e-6)
+    close(layer.running_var, exact.running_var, 1e-6)
+
+
+def test_layer_norm_of_no_examples():
+    x = Tensor(np.zeros((0, 3)))
+    y = nn.LayerNorm(3, dtype=float)(x)
+    np.sum(y).backward()
+    assert y.shape == x.grad.shape == (0, 3)

@@ -483,6 +483,11 @@ for _function, _number in ((np.zeros_like, 0.0), (np.ones_like, 1.0)):
 # --- our own: what neural networks are made of --------------------------------------------------
 
 
+def fractional(x):
+    """x, as floats where it is of integers: -x of unsigned ones would wrap round."""
+    return x.astype(float) if getattr(getattr(x, "dtype", None), "kind", "f") in "biu" else x
+
+
 def relu(x):
     """The positive part, max(x, 0); its derivative at 0 is 0.
 
@@ -499,7 +504,7 @@ def sigmoid(x):
     array([0. , 0.5, 1. ])
     """
     with np.errstate(over="ignore"):  # e^1000 is inf, and 1/inf the 0 that is wanted
-        return 1 / (1 + np.exp(np.negative(x)))
+        return 1 / (1 + np.exp(np.negative(fractional(x))))
 
 
 def softplus(x):
@@ -508,6 +513,7 @@ def softplus(x):
     >>> softplus(np.array([-1000.0, 0.0, 1000.0]))
     array([0.00000000e+00, 6.93147181e-01, 1.00000000e+03])
     """
+    x = fractional(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -517,6 +523,7 @@ def log_sigmoid(x):
     >>> log_sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.00000000e+03, -6.93147181e-01,  0.00000000e+00])
     """
+    x = fractional(x)
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 

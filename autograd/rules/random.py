@@ -33,6 +33,11 @@ def seed(n):
 def generator_or_default(generator=None):
     """`generator`, or the default one where that is None."""
     global _default
+    if generator is not None and not hasattr(generator, "integers"):
+        raise TypeError(
+            f"generator is a numpy.random.Generator, such as np.random.default_rng(0), or None; "
+            f"got {generator!r}"
+        )
     if generator is None and _default is None:
         _default = np.random.default_rng()
     return _default if generator is None else generator
@@ -63,7 +68,9 @@ def _bernoulli(like, *, generator, state, p):
 
 
 def _dtype(like):
-    return getattr(like, "dtype", np.dtype(float))
+    """The dtype of real draws: like's, unless that holds no fractions."""
+    dtype = getattr(like, "dtype", np.dtype(float))
+    return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
 uniform = _draw(

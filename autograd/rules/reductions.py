@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..batching import arg_reducing, flattening, reducing, shifting
 from ..families import composition, constant, general, linear
 from ..primitive import plain
-from .elementwise import astype, cast
+from .elementwise import astype, cast, fractional
 from .indexing import getitem
 
 # --- axes -------------------------------------------------------------------------------------
@@ -603,9 +603,15 @@ logsumexp = general(
 )
 
 
+def _below(x, axis):
+    """x less its largest along an axis; x itself where there is nothing."""
+    x = fractional(_array(x))
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True) if x.size else x
+
+
 def _softmax(x, axis=-1):
     # ufuncs' own reductions: without np.max's and np.sum's share, a third of a small batch's time
-    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    e = np.exp(_below(x, axis))
     return e / np.add.reduce(e, axis=axis, keepdims=True)
 
 
@@ -624,7 +630,9 @@ softmax = general(
 
 
 def _log_softmax(x, axis=-1):
-    x = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    x = _below(x, axis)
+    if not x.size:
+        return x  # and no logarithm of empty sums
     return x - np.log(np.add.reduce(np.exp(x), axis=axis, keepdims=True))
 
 

@@ -37,15 +37,14 @@ def attended(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, generator=None
 ):
     """The result of `scaled_dot_product_attention`, and its weights (..., L, S)."""
-    shapes = [tuple(np.shape(a)) for a in (query, key, value)]
-    q, k, v = shapes
-    if min(map(len, shapes)) < 2 or q[-1] != k[-1] or k[-2] != v[-2]:
+    q, k, v = (tuple(np.shape(a)) for a in (query, key, value))
+    if min(map(len, (q, k, v))) < 2 or q[-1] != k[-1] or k[-2] != v[-2] or not _alike(q, k, v):
         raise ValueError(
             f"attention: query (..., L, E), key (..., S, E) and value (..., S, V) wanted, got the "
             f"shapes {q}, {k} and {v}"
         )
     scores = (query @ np.swapaxes(key, -1, -2)) * (1 / math.sqrt(q[-1]) if scale is None else scale)
-    seen, added = _seen(attn_mask, is_causal, q[-2], k[-2])
+    seen, added = _seen(attn_mask, is_causal, np.shape(scores))
     if added is not None:
         scores = scores + added.astype(scores.dtype)
     if seen is None:
@@ -60,16 +59,38 @@ def attended(
     return weights @ value, weights
 
 
-def _seen(mask, is_causal, queries, keys):
+def _alike(*shapes):
+    """Whether what stands before the last two axes broadcasts."""
+    try:
+        np.broadcast_shapes(*(shape[:-2] for shape in shapes))
+    except ValueError:
+        return False
+    return True
+
+
+def _mask(mask):
+    """A mask as an array of any type; TypeError unless it is of booleans or floats."""
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    if mask.dtype.kind not in "bf":
+        raise TypeError(f"attention: a mask is of booleans or floats, not {mask.dtype}")
+    return mask
+
+
+def _seen(mask, is_causal, scores):
     """Which keys are seen, and what is added to the scores; None for all, and for nothing."""
-    seen = np.tri(queries, keys, dtype=bool) if is_causal else None
+    seen = np.tri(*scores[-2:], dtype=bool) if is_causal else None
     if mask is None:
         return seen, None
-    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    mask = _mask(mask)
+    shape = tuple(mask.shape)
+    try:
+        fits = np.broadcast_shapes(shape, scores)[-2:] == scores[-2:]
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"attention: a mask that broadcasts to {scores} wanted, got {shape}")
     if mask.dtype == bool:
         return (mask if seen is None else mask & seen), None
-    if mask.dtype.kind != "f":
-        raise TypeError(f"attention: a mask is of booleans or floats, not {mask.dtype}")
     finite = mask > -np.inf
     if not np.all(plain(finite)):
         seen, mask = finite if seen is None else finite & seen, np.where(finite, mask, 0.0)
@@ -139,7 +160,7 @@ class MultiheadAttention(Module):
         for i, part in enumerate(parts):
             rows = slice(i * self.embed_dim, (i + 1) * self.embed_dim)
             part = linear(part, weight[rows], None if bias is None else bias[rows])
-            part = part.reshape((n, part.shape[1], self.num_heads, -1))
+            part = part.reshape((*part.shape[:2], self.num_heads, self.embed_dim // self.num_heads))
             heads.append(np.swapaxes(part, 1, 2))
         mask = self._mask(attn_mask, key_padding_mask, n, length, keys, single)
         p = self.dropout if self.training else 0.0
@@ -168,8 +189,8 @@ class MultiheadAttention(Module):
         """What `attended` takes for both masks, broadcasting to (N, H, L, S)."""
         mask = None
         if attn_mask is not None:
-            mask = np.asarray(attn_mask)
-            if mask.shape not in (
+            mask = _mask(attn_mask)
+            if tuple(mask.shape) not in (
                 (length, keys), (n, length, keys), (n, self.num_heads, length, keys)
             ):  # fmt: skip
                 raise ValueError(
@@ -180,7 +201,7 @@ class MultiheadAttention(Module):
             mask = ~mask if mask.dtype == bool else mask
         if padding is None:
             return mask
-        padding = np.asarray(padding)
+        padding = padding if hasattr(padding, "dtype") else np.asarray(padding)
         if padding.dtype != bool or padding.shape != ((keys,) if single else (n, keys)):
             raise ValueError(
                 f"MultiheadAttention: key_padding_mask, booleans (N, S) = {(n, keys)}, wanted; got "

@@ -34,6 +34,11 @@ class Sequential(Module):
                     f"{type(self).__name__}: layer {name} is a {type(layer).__name__}; give "
                     f"modules or functions, one argument each"
                 )
+            if isinstance(layer, type) and issubclass(layer, Module):
+                raise TypeError(
+                    f"{type(self).__name__}: layer {name} is the class {layer.__name__}; make a "
+                    f"module of it: {layer.__name__}(...)"
+                )
 
     def forward(self, x):
         """The last layer's result."""
@@ -80,7 +85,7 @@ class MLP(Sequential):
         self, sizes, activation=ReLU, dropout=0.0, batch_norm=False, dtype=np.float32,
         generator=None,
     ):  # fmt: skip
-        sizes = tuple(sizes)
+        sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
         last = len(sizes) - 2  # the number of the last Linear
         if last < 0:
             raise ValueError(f"MLP: sizes of inputs and outputs at least wanted, got {sizes}")

@@ -34,7 +34,14 @@ class Linear(Module):
         """Raises ValueError unless the last axis of x has in_features elements."""
         try:
             return F.linear(x, self.weight, self.bias)
-        except ValueError as error:  # the product of the matrices fails: say it in our terms
+        except (TypeError, ValueError) as error:  # say it in our terms
+            if isinstance(x, tuple):
+                raise TypeError(
+                    f"{type(self).__name__}({self.in_features}, {self.out_features}): x is a tuple "
+                    f"of {len(x)}; of a recurrent layer's (outputs, state) pass on the outputs"
+                ) from error
+            if isinstance(error, TypeError) or np.shape(x)[-1:] == (self.in_features,):
+                raise  # x is not to blame for its shape
             raise ValueError(
                 f"{type(self).__name__}({self.in_features}, {self.out_features}): the last axis of "
                 f"x must have {self.in_features} elements, x has shape {np.shape(x)}"

@@ -212,8 +212,9 @@ def sparsity_kl(code, target=0.1):
         raise ValueError(f"sparsity_kl: target lies in (0, 1), got {target}")
     if not np.ndim(code) or not np.shape(code)[0]:
         raise ValueError(f"sparsity_kl: code (N, ...) of a batch wanted, got {np.shape(code)}")
-    entropy = float(_binary(target, target))
-    return np.sum(_binary(np.mean(code, axis=0), target) - entropy)
+    means, entropy = np.mean(code, axis=0), float(_binary(target, target))
+    _check_probabilities("sparsity_kl", "the units' means", means)
+    return np.sum(_binary(means, target) - entropy)
 
 
 def _entropy_terms(p):
@@ -260,7 +261,7 @@ def cross_entropy(
             (logits, labels), {"mean": reduction == "mean", "kept": {}}
         )
         return np.sum(losses) if reduction == "sum" else losses
-    rows, flat = _by_row(logits), labels.reshape(-1)
+    rows, flat = _by_row(logits, counted), labels.reshape(-1)
     weight = _class_weights(name, weight, rows)
     losses = softmax_cross_entropy.apply((rows, flat), {"mean": False, "kept": {}})
     spread = 0.0
@@ -301,7 +302,7 @@ def nll(log_probabilities, labels, reduction="mean", *, weight=None, ignore_inde
     """
     name, scores = "nll", _floats(log_probabilities)
     labels, counted = _checked_labels(name, scores.shape, labels, ignore_index)
-    rows, flat = _by_row(scores), labels.reshape(-1)
+    rows, flat = _by_row(scores, counted), labels.reshape(-1)
     losses = -np.take_along_axis(rows, flat[:, None], axis=1)[:, 0]
     weight = _class_weights(name, weight, rows)
     return _weighted(name, losses, 0.0, weight, flat, counted, labels.shape, reduction)
@@ -371,12 +372,15 @@ def _without(shape, axis):
     return shape[:axis] + shape[axis + 1 :]
 
 
-def _by_row(scores):
-    """(N, C, ...) as (examples and places, C)."""
+def _by_row(scores, counted=None):
+    """(N, C, ...) as (examples and places, C), zeros where they do not count."""
     shape = scores.shape
     if len(shape) == 1:
-        return scores[None]
-    return scores if len(shape) == 2 else np.moveaxis(scores, 1, -1).reshape((-1, shape[1]))
+        rows = scores[None]
+    else:
+        rows = scores if len(shape) == 2 else np.moveaxis(scores, 1, -1).reshape((-1, shape[1]))
+    # an inf or nan in what does not count would be nan times the factor 0
+    return rows if counted is None else np.where(counted.reshape((-1, 1)), rows, 0.0)
 
 
 def _class_weights(name, weight, rows):
@@ -405,7 +409,10 @@ def _weighted(name, losses, spread, weight, labels, counted, shape, reduction):
         return np.sum(losses)
     total = np.sum(share)
     if not np.all(plain(total)):
-        raise _of_nothing(name)
+        raise ValueError(
+            f"{name}: the mean over no examples is not defined: all labels are ignored, or of "
+            f"classes of weight 0"
+        )
     return np.sum(losses) / total
 
 
@@ -468,8 +475,8 @@ def _pair(name, o, y):
 
 
 def _weights(name, what, weight, dtype):
-    weight = np.asarray(plain(weight), dtype)
-    if not np.all(weight >= 0):
+    weight = _in(weight, dtype)
+    if not np.all(plain(weight) >= 0):
         raise ValueError(f"{name}: {what} is 0 or more")
     return weight
 

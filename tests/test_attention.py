@@ -204,7 +204,9 @@ def test_attention_drops_weights():
 
 
 @pytest.mark.parametrize("shapes", [((4,), (3, 4), (3, 4)), ((2, 4), (3, 5), (3, 4)),
-                                    ((2, 4), (3, 4), (2, 4))])  # fmt: skip
+                                    ((2, 4), (3, 4), (2, 4)),
+                                    ((2, 3, 4), (5, 3, 4), (5, 3, 4)),
+                                    ((2, 3, 4), (2, 3, 4), (5, 3, 4))])  # fmt: skip
 def test_attention_names_the_shapes_it_wanted(shapes):
     with pytest.raises(ValueError, match=r"query \(\.\.\., L, E\)") as caught:
         nn.scaled_dot_product_attention(*map(np.zeros, shapes))
@@ -214,6 +216,41 @@ def test_attention_names_the_shapes_it_wanted(shapes):
 def test_attention_refuses_masks_of_other_kinds():
     with pytest.raises(TypeError, match="booleans or floats, not int"):
         nn.scaled_dot_product_attention(*queries_keys_values(), [[1, 0, 1]])
+    model, (q, k, v) = multihead(batch_first=True), queries_keys_values()
+    for padding in (None, PADDING):
+        with pytest.raises(TypeError, match="booleans or floats, not int"):
+            model(q, k, v, attn_mask=HIDDEN.astype(int), key_padding_mask=padding)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (3, 1), (5, 3, 4)])
+def test_attention_names_the_shape_of_a_mask_that_does_not_fit(shape):
+    query, key = np.zeros((1, 3)), np.zeros((4, 3))
+    with pytest.raises(ValueError, match=r"broadcasts to \(1, 4\) wanted, got \("):
+        nn.scaled_dot_product_attention(query, key, key, np.ones(shape, bool))
+
+
+def test_attention_to_no_keys_and_of_no_examples():
+    y = nn.scaled_dot_product_attention(np.ones((2, 3)), np.ones((0, 3)), np.ones((0, 4)))
+    assert np.array_equal(y, np.zeros((2, 4)))
+    x = Tensor(np.zeros((0, 3, 4)))
+    y, weights = multihead(batch_first=True)(x)
+    np.sum(y).backward()
+    assert y.shape == x.grad.shape == (0, 3, 4) and weights.shape == (0, 3, 3)
+
+
+def test_masks_may_be_learned_and_differ_under_vmap():
+    model, x = multihead(batch_first=True), wave(2, 3, 4, step=0.7)
+    scores, hidden = wave(2, 3, 3, step=0.3), np.tril(np.ones((2, 3, 3), bool), -1)
+    padding = np.array([[False, True, False], [False, False, True]])
+    check_gradients(lambda mask: np.sum(model(x, attn_mask=mask)[0] ** 2), scores[0])
+    for name, masks in (
+        ("attn_mask", scores),
+        ("attn_mask", hidden),
+        ("key_padding_mask", padding),
+    ):
+        found = vmap(lambda x, m, name=name: model(x, **{name: m})[0])(x, masks).data
+        for y, a, m in zip(found, x, masks, strict=True):
+            close(y, model(a, **{name: m})[0].data)
 
 
 # --- multi-head attention -------------------------------------------------------------------------

@@ -43,6 +43,18 @@ def test_a_wrong_layer_is_named():
 # --- MLP -----------------------------------------------------------------------------------------
 
 
+def test_a_class_in_the_place_of_a_module_is_named():
+    with pytest.raises(TypeError, match=r"layer 1 is the class ReLU; .*: ReLU\(\.\.\.\)"):
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU)
+    assert nn.Sequential(np.sin, np.float32)(0.0) == 0  # other classes are functions
+
+
+def test_a_recurrent_layers_state_is_not_passed_on():
+    model = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1))
+    with pytest.raises(TypeError, match=r"Linear\(3, 1\): x is a tuple of 2; .* the outputs"):
+        model(np.zeros((4, 5, 2), np.float32))
+
+
 def test_mlp_is_its_formula():
     model = nn.MLP((3, 5, 4, 2), nn.Tanh, dtype=float)
     a, b, c, d, e, f = (p.data for p in model.parameters())

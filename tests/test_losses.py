@@ -416,6 +416,29 @@ def test_minus_a_hundred_is_ignored_by_default():
         nn.multi_margin(Z, labels)
 
 
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
+def test_what_is_ignored_may_hold_anything(loss, bad):
+    scores, labels = autograd.log_softmax(Z, axis=1), [2, -100, 1, 0]
+    spoilt = np.where(np.arange(4)[:, None] == 1, bad, scores)
+    for settings in ({}, {"weight": W}):
+        expected = loss(scores, labels, **settings)
+        np.testing.assert_allclose(loss(spoilt, labels, **settings), expected)
+        slope = grad(lambda z, s=settings: loss(z, labels, **s))(spoilt)
+        assert not slope[1].any() and np.isfinite(slope).all()
+
+
+def test_weights_are_differentiated_and_mapped_too():
+    check = autograd.check_gradients
+    check(lambda w: nn.cross_entropy(Z, Y, weight=w, label_smoothing=0.1), np.array(W))
+    check(lambda w: nn.cross_entropy(Z, P, weight=w), np.array(W))
+    check(lambda w: nn.nll(Z, Y, weight=w), np.array(W))
+    check(lambda w: nn.binary_cross_entropy_with_logits(X[:5], T01, pos_weight=w), np.array([2.0]))
+    weights = np.array([W, W[::-1]])
+    found = vmap(lambda w: nn.cross_entropy(Z, Y, weight=w))(weights)
+    np.testing.assert_allclose(found, [nn.cross_entropy(Z, Y, weight=w) for w in weights])
+
+
 def test_examples_under_vmap_have_their_own_labels_weights_and_places():
     expected = [
         nn.cross_entropy(z, y, weight=W, label_smoothing=0.1)
@@ -512,6 +535,8 @@ def test_the_mean_over_nothing_is_not_defined(loss):
         (lambda: nn.kl_div(np.ones(()), np.ones(()), "batchmean"), "the mean over no examples"),
         (lambda: nn.kl_divergence(0.5, 0.5), r"kl_divergence: distributions \(\.\.\., C\)"),
         (lambda: nn.sparsity_kl(P, 1.0), r"sparsity_kl: target lies in \(0, 1\), got 1.0"),
+        (lambda: nn.sparsity_kl(-P), r"sparsity_kl: the units' means are .* \[0, 1\]"),
+        (lambda: nn.cross_entropy(Z, [0] * 4, weight=[0.0, 1.0, 1.0]), "of classes of weight 0"),
         (lambda: nn.sparsity_kl(P[:0]), r"sparsity_kl: code \(N, \.\.\.\) .*\(0, 3\)"),
         (lambda: nn.cross_entropy(Z, Y, weight=[1.0, 2.0]), r"weight of shape \(3,\).*\(2,\)"),
         (lambda: nn.cross_entropy(Z, P, weight=[1.0, 2.0]), r"weight of shape \(3,\).*\(2,\)"),

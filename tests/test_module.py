@@ -233,3 +233,8 @@ def test_repr_of_one_parameter_and_of_own_ones_beside_parts():
 
 def test_a_gradient_prints_like_its_model():
     assert repr(grad(loss)(model_of())) == repr(model_of())
+
+
+def test_another_shape_of_weights_is_not_blamed_on_x():
+    with pytest.raises(ValueError, match=r"linear: .*float64 \(5, 3\), float64 \(2, 4\)"):
+        nn.functional_call(nn.Linear(3, 2), {"weight": np.ones((2, 4))}, np.ones((5, 3)))

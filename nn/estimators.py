@@ -110,6 +110,11 @@ class _Network(BaseEstimator):
         return self
 
     def _split(self, X, y, stratify=None):
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"{type(self).__name__}: validation_fraction lies in (0, 1), got "
+                f"{self.validation_fraction!r}"
+            )
         seed = int(self._generator.integers(2**31))
         return train_test_split(
             X, y, test_size=self.validation_fraction, stratify=stratify, random_state=seed

@@ -61,7 +61,7 @@ class Unit(Module):
         return [self._epoch(x, y, lr, batch)[0] for _ in range(epochs)]
 
     def _examples(self, x, y, lr, epochs):
-        if not 0 < lr < np.inf or not epochs >= 1:
+        if not 0 < lr < np.inf or not isinstance(epochs, (int, np.integer)) or epochs < 1:
             raise ValueError(
                 f"{type(self).__name__}: lr > 0 and a positive number of epochs wanted, "
                 f"got {lr} and {epochs}"
@@ -73,6 +73,8 @@ class Unit(Module):
                 f"{type(self).__name__}: x of shape (n, {self.in_features}) and y of shape (n,) "
                 f"wanted, got {x.shape} and {y.shape}"
             )
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise ValueError(f"{type(self).__name__}: x or y holds nan or inf; clean the data")
         return x, y
 
     def _epoch(self, x, y, lr, batch):

@@ -81,10 +81,9 @@ class Behind(Callback):
     """A plain function."""
 
     def __init__(self, function):
-        if not callable(function):
+        if not callable(function) or isinstance(function, type):
             raise TypeError(
-                f"fit: a callback is a function of the run or a Callback, not a "
-                f"{type(function).__name__}"
+                f"fit: a callback is a function of the run or a Callback, not {function!r}"
             )
         self.on_epoch = function
 
@@ -109,6 +108,11 @@ class Stepping(Callback):
     """A schedule's steps, with epochs or with the optimizer's."""
 
     def __init__(self, schedule, every, optimizer):
+        if not hasattr(schedule, "optimizer"):
+            raise TypeError(
+                f"fit: the schedule is one such as optim.LambdaLR(optimizer, factor), not "
+                f"{schedule!r}"
+            )
         if schedule.optimizer is not optimizer:
             raise ValueError("fit: the schedule is of another optimizer")
         self.schedule, self.every = schedule, every

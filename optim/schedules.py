@@ -27,6 +27,7 @@ def staircase(t, c, k=1):
     >>> [round(staircase(t, 0.5, k=2), 3) for t in range(5)]
     [1.0, 0.607, 0.607, 0.368, 0.368]
     """
+    _at_least(1, "staircase", k=k)
     return math.exp(-c * math.ceil(t / k))
 
 
@@ -36,6 +37,7 @@ def inverse(t, c):
     >>> [inverse(t, 0.5) for t in (0, 2, 6)]
     [1.0, 0.5, 0.25]
     """
+    _at_least(0, "inverse", c=c)
     return 1 / (1 + c * t)
 
 
@@ -45,6 +47,7 @@ def inverse_sqrt(t, c):
     >>> [inverse_sqrt(t, 1) for t in (0, 3, 15)]
     [1.0, 0.5, 0.25]
     """
+    _at_least(0, "inverse_sqrt", c=c)
     return 1 / math.sqrt(1 + c * t)
 
 
@@ -54,6 +57,7 @@ def warmup(t, steps):
     >>> [warmup(t, 4) for t in range(6)]
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     """
+    _at_least(1, "warmup", steps=steps)
     return min(1.0, (t + 1) / steps)
 
 
@@ -63,7 +67,8 @@ def cosine(t, total, least=0.0):
     >>> [round(cosine(t, 4), 3) for t in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
-    return least + (1 - least) * (1 + math.cos(math.pi * min(t / total, 1.0))) / 2
+    _at_least(1, "cosine", total=total)
+    return _falling(t, total, least)
 
 
 def one_cycle(t, total, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
@@ -75,11 +80,25 @@ def one_cycle(t, total, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
     >>> [round(one_cycle(t, 8, pct_start=0.5, div_factor=10), 3) for t in range(8)]
     [0.1, 0.325, 0.775, 1.0, 0.854, 0.5, 0.146, 0.0]
     """
+    _at_least(1, "one_cycle", total=total)
+    if not 0 <= pct_start <= 1:
+        raise ValueError(f"one_cycle: pct_start lies in [0, 1], got {pct_start!r}")
     first, last = 1 / div_factor, 1 / (div_factor * final_div_factor)
     peak = pct_start * total - 1
     if t <= peak:
         return 1 + (first - 1) * (1 + math.cos(math.pi * t / peak)) / 2 if peak else 1.0
-    return cosine(t - peak, total - 1 - peak, last)
+    return _falling(t - peak, total - 1 - peak, last)
+
+
+def _falling(t, total, least):
+    """Half a cosine from 1 at t = 0 to `least` at t = total and from then on."""
+    return least + (1 - least) * (1 + math.cos(math.pi * (t / total if t < total else 1))) / 2
+
+
+def _at_least(least, what, **numbers):
+    for name, number in numbers.items():
+        if not number >= least:
+            raise ValueError(f"{what}: {name} is a number >= {least}, got {number!r}")
 
 
 class _Schedule:

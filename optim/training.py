@@ -50,7 +50,8 @@ def fit(
                  gives the batches of an epoch every time, such as a Loader or a list of them
     loss         loss(model(x), y), the mean over a batch; for None, model.loss(x, y), as
                  autoencoders have it (their data is a tuple (x,) of one)
-    optimizer    holds (some of) the model's parameters
+    optimizer    holds the model's parameters, or some; one made before the model got other layers
+                 is refused, unless what it lacks is frozen
     epochs       how often to go through the data, at most
     batch_size, shuffle, generator   of the Loader made of arrays; the last batch is short
     validation   data as above, evaluated behind every epoch without dropout and recording
@@ -159,6 +160,11 @@ def _epoch(run, batches, loss, metrics, calls):
         run.step += 1
         optimizer.zero_grad()
         value, outputs = _loss(model, loss, batch)
+        if not hasattr(value, "backward"):
+            raise TypeError(
+                f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
+                f"of the model's outputs by NumPy's functions, without .data or float()"
+            )
         run.loss = float(value.item())
         if not np.isfinite(run.loss):
             raise FloatingPointError(_trouble(run, f"loss is {run.loss}", number, batch))
@@ -188,11 +194,12 @@ def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
     data, loss, metrics   as in `fit`
     """
     seen, total, results = 0, 0.0, _Results(_named(metrics))
+    _check_loss("evaluate", model, loss)
     with evaluating(model):
         for batch in _batches(data, batch_size):
             value, outputs = _loss(model, loss, batch)
             n = np.shape(batch[0])[0]
-            seen, total = seen + n, total + n * float(value.item())
+            seen, total = seen + n, total + n * float(_array(value))
             results.add(outputs, batch)
     if not seen:
         raise ValueError("evaluate: the data gave no batches")
@@ -245,6 +252,11 @@ def lr_find(
                 break
             value.backward()
             optimizer.step()
+    if not found.lrs:
+        raise FloatingPointError(
+            f"lr_find: the loss is {number} in the first step already: the data or the weights "
+            f"hold nan or inf, or are far too large"
+        )
     return found
 
 
@@ -336,10 +348,21 @@ def _named(metrics):
         return dict(metrics)
     if callable(metrics):
         metrics = [metrics]
-    return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
+    metrics = list(metrics)
+    names = [getattr(metric, "__name__", type(metric).__name__) for metric in metrics]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"metrics need names of their own, these are called {', '.join(names)}; give a dict"
+        )
+    return dict(zip(names, metrics, strict=True))
 
 
 def _array(outputs):
+    if isinstance(outputs, (tuple, list)):
+        raise TypeError(
+            f"the model gives a {type(outputs).__name__} of {len(outputs)}, and one array is "
+            f"wanted; of a recurrent layer's (outputs, state), a module around it gives the first"
+        )
     return outputs.data if hasattr(outputs, "requires_grad") else np.asarray(outputs)
 
 
@@ -351,25 +374,46 @@ def _check(what, model, optimizer, loss):
             f"{what}: the optimizer is one such as optim.Adam(model.parameters()), not "
             f"{optimizer!r}"
         )
-    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
+    held, own = ({id(p) for p in params} for params in (optimizer.params, model.parameters()))
+    if not held & own:
         raise ValueError(f"{what}: the optimizer holds none of the model's parameters")
-    if loss is None and not hasattr(model, "loss"):
-        raise TypeError(
-            f"{what}: loss=None wants a model with a loss; {type(model).__name__} has none"
+    lacking = [n for n, p in model.named_parameters() if p.requires_grad and id(p) not in held]
+    if lacking and held - own:
+        raise ValueError(
+            f"{what}: the optimizer holds parameters that are not the model's, and lacks "
+            f"{', '.join(lacking)}: make it after the last change of the model's layers, and "
+            f"freeze what is not to be trained"
         )
-    if loss is not None and not callable(loss):
-        raise TypeError(f"{what}: the loss is a function (outputs, targets), not {loss!r}")
+    _check_loss(what, model, loss)
 
 
 def _check_settings(loss, metrics, epochs, patience, schedule_every):
+    taken = [name for name in metrics if name in ("loss", "lr") or name.startswith("val_")]
+    if taken:
+        raise ValueError(
+            f"fit: {taken[0]!r} cannot be a metric's name, the history has one already; "
+            f"give metrics as a dict with other names"
+        )
     if loss is None and metrics:
         raise ValueError("fit: metrics need a loss(outputs, targets)")
+    for metric in metrics.values():
+        if not callable(metric):
+            raise TypeError(f"fit: a metric is a function (outputs, targets), not {metric!r}")
     if not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise ValueError(f"fit: epochs is a positive whole number, not {epochs!r}")
     if patience is not None and (not isinstance(patience, (int, np.integer)) or patience < 1):
         raise ValueError(f"fit: patience is a positive whole number or None, not {patience!r}")
     if schedule_every not in ("epoch", "step"):
         raise ValueError(f'fit: schedule_every is "epoch" or "step", not {schedule_every!r}')
+
+
+def _check_loss(caller, model, loss):
+    if loss is None and not hasattr(model, "loss"):
+        raise TypeError(
+            f"{caller}: loss=None wants a model with a loss; {type(model).__name__} has none"
+        )
+    if loss is not None and not callable(loss):
+        raise TypeError(f"{caller}: the loss is a function (outputs, targets), not {loss!r}")
 
 
 # --- numbers that are none ------------------------------------------------------------------------

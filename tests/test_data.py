@@ -93,6 +93,26 @@ def test_a_state_that_does_not_fit_changes_nothing():
         assert loader.state_dict() == own
 
 
+class Labelled:
+    """A column whose rows have labels and are found by them, as those of pandas' tables are."""
+
+    def __init__(self, values, labels):
+        self.values, self.labels, self.shape = values, list(labels), values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+    def __getitem__(self, rows):
+        return self.values[[self.labels.index(row) for row in rows]]
+
+
+def test_examples_are_taken_by_place_also_of_columns_with_labels():
+    """As a split leaves them: the n-th target belongs to the n-th row, whatever it is called."""
+    y = Labelled(np.arange(6), [5, 4, 3, 2, 1, 0])
+    for a, b in Loader(np.arange(6), y, batch_size=4, shuffle=True, generator=seeded(0)):
+        assert np.array_equal(a, b)
+
+
 def test_what_a_loader_cannot_take():
     with pytest.raises(ValueError, match=r"same number.*\(3,\), \(4,\)"):
         Loader(np.zeros(3), np.zeros(4))
@@ -102,6 +122,8 @@ def test_what_a_loader_cannot_take():
         Loader(np.float64(1))
     with pytest.raises(TypeError, match="one or more arrays"):
         Loader()
+    with pytest.raises(TypeError, match=r"generator is a .*default_rng\(0\), or None; got 3"):
+        Loader([1, 2], shuffle=True, generator=3)
     for size in (0, 1.5, "all"):
         with pytest.raises(ValueError, match="batch_size"):
             Loader([1, 2], batch_size=size)

@@ -392,6 +392,13 @@ def test_other_searches_give_a_panel_for_each_parameter():
     assert [t.get_text() for t in axes[2].get_xticklabels()] == ["True", "False"]
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0, 5])
+def test_a_share_of_held_out_data_is_between_0_and_1(share):
+    for kind in (nn.Classifier, nn.Regressor):
+        with pytest.raises(ValueError, match=r"validation_fraction lies in \(0, 1\), got"):
+            kind((4,), patience=1, validation_fraction=share, **QUICK).fit(X, Y)
+
+
 def test_a_fitted_search_is_plotted_by_any_of_its_scores():
     search = GridSearchCV(
         nn.Classifier((4,), **QUICK), {"lr": [1e-3, 1e-1]}, cv=2, refit=False,

@@ -159,7 +159,9 @@ def test_weights_start_small_and_seeded_and_wrong_shapes_are_named(kind):
         a.fit(np.zeros((2, 50)), np.zeros(3))
     with pytest.raises(ValueError, match="in_features is a positive integer"):
         kind(0)
-    for wrong in ({"lr": 0.0}, {"lr": np.nan}, {"epochs": 0}):
+    with pytest.raises(ValueError, match="x or y holds nan or inf"):
+        a.fit(np.full((2, 50), np.nan), np.zeros(2))
+    for wrong in ({"lr": 0.0}, {"lr": np.nan}, {"epochs": 0}, {"epochs": 1.5}):
         with pytest.raises(ValueError, match="lr > 0 and a positive number of epochs"):
             a.fit(np.zeros((2, 50)), np.zeros(2), **wrong)
     assert (a.weight.data == b.weight.data).all()

@@ -155,6 +155,30 @@ def test_a_nan_error_is_no_improvement():
 # --- bad input ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: optim.cosine(0, 0), "cosine: total is a number >= 1, got 0"),
+        (lambda: optim.one_cycle(0, 0), "one_cycle: total is a number >= 1, got 0"),
+        (lambda: optim.one_cycle(0, 9, pct_start=1.5), r"pct_start lies in \[0, 1\], got 1.5"),
+        (lambda: optim.warmup(0, 0), "warmup: steps is a number >= 1, got 0"),
+        (lambda: optim.warmup(0, -3), "warmup: steps is a number >= 1, got -3"),
+        (lambda: optim.staircase(1, 0.5, k=0), "staircase: k is a number >= 1, got 0"),
+        (lambda: optim.inverse(2, -0.5), "inverse: c is a number >= 0, got -0.5"),
+        (lambda: optim.inverse_sqrt(2, np.nan), "inverse_sqrt: c is a number >= 0, got nan"),
+    ],
+)
+def test_schedules_over_nothing_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_cycle_that_only_rises_ends_at_its_least_rate():
+    assert optim.one_cycle(2, 3, pct_start=1.0) == 1
+    assert optim.one_cycle(3, 3, pct_start=1.0) == pytest.approx(1 / 25e4)
+    assert optim.one_cycle(0, 1) == pytest.approx(1 / 25e4)
+
+
 @pytest.mark.parametrize("kind", [optim.LambdaLR, optim.ReduceLROnPlateau])
 def test_something_else_than_an_optimizer_is_refused(kind):
     with pytest.raises(TypeError, match=f"{kind.__name__}: pass an optimizer, not a float"):

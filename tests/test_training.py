@@ -621,6 +621,14 @@ REFUSED = [
     (dict(clip_norm=0), ValueError, "clip_norm is a number > 0"),
     (dict(clip_value=-1.0), ValueError, "clip_value is a number > 0"),
     (dict(loss=lambda o, y: nn.cross_entropy(o, y, "none")), ValueError, "the loss is one number"),
+    (dict(loss=lambda o, y: nn.cross_entropy(o, y).item()), TypeError, "a float, .* no derivative"),
+    (dict(metrics=["accuracy"]), TypeError, "a metric is a function .* not 'accuracy'"),
+    (dict(metrics={"loss": accuracy}), ValueError, "'loss' cannot be a metric's name"),
+    (dict(metrics={"lr": accuracy}), ValueError, "'lr' cannot be a metric's name"),
+    (dict(metrics={"val_loss": accuracy}), ValueError, "'val_loss' cannot be a metric's name"),
+    (dict(metrics=[top_k(1), top_k(1)]), ValueError, "names of their own, .* top_1, top_1"),
+    (dict(callbacks=[Callback]), TypeError, "a callback is a function .* not <class"),
+    (dict(schedule=np.sin), TypeError, "the schedule is one such as optim.LambdaLR"),
 ]
 
 
@@ -638,6 +646,33 @@ def test_an_optimizer_of_another_model_and_a_model_that_is_none():
             fit(network(), (X, Y), nn.cross_entropy, wrong)
     with pytest.raises(TypeError, match="the model is a Module, not a function"):
         quiet(squared, optimizer=optim.SGD(network().parameters()))
+
+
+def test_an_optimizer_made_before_a_layer_was_replaced_is_refused():
+    """It would go on with the old layer's weights, and the new layer's stay as they began."""
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    model.layers[3] = nn.Linear(8, 2)
+    before = model.state_dict()
+    for train in (fit, lr_find):
+        with pytest.raises(
+            ValueError, match=r"not the model's, and lacks layers\.3\.weight, layer"
+        ):
+            train(model, (X, Y), nn.cross_entropy, optimizer)
+    assert same(model.state_dict(), before)
+    model.layers[3].freeze()  # said so: the rest is trained
+    quiet(model, optimizer=optimizer, epochs=1)
+    part = optim.SGD(model.layers[0].parameters(), lr=0.1)
+    quiet(model.unfreeze(), optimizer=part, epochs=1)  # some of the parameters, on purpose
+
+
+def test_evaluate_wants_a_loss_and_predict_one_array():
+    with pytest.raises(TypeError, match="evaluate: loss=None wants .* Sequential has none"):
+        evaluate(network(), (X, Y))
+    number = evaluate(network(), (X, Y), lambda o, y: float(np.mean(o.data)), batch_size=50)
+    assert number["loss"] == pytest.approx(np.mean(network()(X).data))
+    with pytest.raises(TypeError, match=r"gives a tuple of 2, .* \(outputs, state\)"):
+        predict(nn.GRU(3, 2, batch_first=True), np.zeros((5, 4, 3)))
 
 
 # --- histories ------------------------------------------------------------------------------------
@@ -742,6 +777,12 @@ def test_lr_find_leaves_everything_as_it_was_and_finds_a_rate_that_learns():
     assert list(figure.axes[0].lines[1].get_ydata()) == found.smooth
     figure.savefig(io.BytesIO())
     matplotlib.pyplot.close(figure)
+
+
+def test_lr_find_says_where_the_first_loss_is_no_number():
+    model = network()
+    with pytest.raises(FloatingPointError, match="lr_find: the loss is nan in the first step"):
+        lr_find(model, (X * np.nan, Y), nn.cross_entropy, optim.SGD(model.parameters()))
 
 
 def test_the_running_average_of_lr_find_is_bias_corrected():

@@ -31,7 +31,8 @@ class Loader:
     def __init__(self, *arrays, batch_size=32, shuffle=False, generator=None):
         if not arrays:
             raise TypeError("Loader: give one or more arrays, such as x and y")
-        arrays = [a if hasattr(a, "shape") else np.asarray(a) for a in arrays]
+        # what does not index as NumPy does, such as a table whose rows have labels, is copied
+        arrays = [a if hasattr(a, "__array_function__") else np.asarray(a) for a in arrays]
         shapes = [tuple(a.shape) for a in arrays]
         if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
             raise ValueError(

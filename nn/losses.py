@@ -171,7 +171,11 @@ def kl_div(log_q, p, reduction="mean", *, log_target=False):
     np.float64(0.1438)
     """
     log_q, p = _pair("kl_div", log_q, p)
-    losses = np.exp(p) * (p - log_q) if log_target else _entropy_terms(p) - p * log_q
+    if log_target:
+        counts = p > -np.inf
+        losses = np.exp(p) * (np.where(counts, p, 0.0) - np.where(counts, log_q, 0.0))
+    else:
+        losses = _entropy_terms(p) - p * np.where(p > 0, log_q, 0.0)
     if reduction != "batchmean":
         return _reduced("kl_div", losses, reduction, '"mean", "sum", "none" or "batchmean"')
     if not losses.ndim or not losses.shape[0]:
@@ -342,10 +346,14 @@ def _checked_labels(name, shape, labels, ignore_index):
     classes = shape[axis]
     numbers = labels if type(labels) is np.ndarray else plain(labels)
     if numbers.dtype is not INT:
-        if numbers.dtype.kind not in "iuf" or np.any(numbers != np.floor(numbers)):
+        kind = numbers.dtype.kind
+        whole = kind in "iu" or (
+            kind == "f" and np.all(np.isfinite(numbers) & (numbers == np.floor(numbers)))
+        )
+        if not whole:
             raise TypeError(
                 f"{name}: labels are class numbers 0..{classes - 1}, integers; got "
-                f"{numbers.dtype} with fractions or no numbers at all"
+                f"{numbers.dtype}{' with fractions, inf or nan' * (kind == 'f')}"
             )
         labels = labels.astype(int)
         numbers = plain(labels)

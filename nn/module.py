@@ -3,6 +3,7 @@
 import math
 from contextlib import contextmanager
 from copy import deepcopy
+from reprlib import recursive_repr
 
 import numpy as np
 
@@ -141,8 +142,17 @@ class Module:
         return self.train(False)
 
     def requires_grad_(self, flag=True, where=None):
-        """Thaw (True) or freeze (False) the parameters for which ``where(name, parameter)``."""
-        chosen = [p for name, p in self.named_parameters() if where is None or where(name, p)]
+        """Thaw (True) or freeze (False) the parameters for which ``where(name, parameter)``.
+
+        All if None; raises ValueError where it holds for none.
+        """
+        named = [*self.named_parameters()]
+        chosen = [p for name, p in named if where is None or where(name, p)]
+        if where is not None and not chosen:
+            raise ValueError(
+                f"{'unfreeze' if flag else 'freeze'}: no parameter of {type(self).__name__} is "
+                f"chosen; it has {', '.join(name for name, _ in named)}"
+            )
         for p in chosen:
             p.requires_grad = flag
         return self
@@ -150,7 +160,8 @@ class Module:
     def freeze(self, where=None):
         """Make constants of the parameters for which ``where(name, parameter)``; all if None.
 
-        They get no gradient, and optimizers leave them alone.
+        They get no gradient, and optimizers leave them alone.  Raises ValueError where it holds
+        for none.
 
         >>> import nn
         >>> model = nn.MLP((2, 3, 1)).freeze(lambda name, p: name.endswith("bias"))
@@ -288,6 +299,7 @@ class Module:
                 places.setdefault(name, (value, []))[1].append(path)
         return places
 
+    @recursive_repr(fillvalue="...")  # for a reference back to what this is inside of
     def __repr__(self):
         inside = [f"({path}): {part!r}".replace("\n", "\n  ") for path, part in _parts(self)]
         head, note = f"{type(self).__name__}({self.extra_repr()}", self._size_note()

@@ -3,7 +3,8 @@
 Each takes (outputs, targets), in the order of the losses, and returns a number; higher is better.
 `fit` and `evaluate` call them on the outputs of the whole data, not batch by batch, as F1 and R²
 have to be.  Outputs of a classifier are scores (N, C), logits or probabilities; or N logits of a
-sigmoid, of which those above 0 mean class 1; or N class numbers, integers.
+sigmoid, of which those above 0 mean class 1; or N class numbers, integers.  Labels are N class
+numbers, or probabilities (N, C), one-hot ones for instance, of which the largest counts.
 """
 
 import numpy as np
@@ -86,4 +87,6 @@ def predicted_classes(outputs):
 
 def _labels(labels):
     labels = np.asarray(labels)
-    return labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.ndim != 2:
+        return labels
+    return labels.reshape(-1) if labels.shape[1] == 1 else np.argmax(labels, axis=1)

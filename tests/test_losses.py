@@ -342,6 +342,32 @@ def test_kl_of_a_one_hot_target_is_minus_the_logarithm():
     np.testing.assert_allclose(found, np.log(4))
 
 
+def test_a_target_of_0_contributes_0_where_the_output_is_0_too():
+    """As masked logits of -inf make it; 0·∞ would be no number."""
+    log_q, p = np.array([[-np.inf, np.log(0.25), np.log(0.75)]]), np.array([[0.0, 0.5, 0.5]])
+    expected = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
+    np.testing.assert_allclose(nn.kl_div(log_q, p, "sum"), expected)
+    np.testing.assert_allclose(grad(lambda q: nn.kl_div(q, p, "sum"))(log_q), -p)
+    log_p = np.array([[-np.inf, np.log(0.5), np.log(0.5)]])
+    np.testing.assert_allclose(nn.kl_div(log_q, log_p, "sum", log_target=True), expected)
+    slope = grad(lambda q: nn.kl_div(q, log_p, "sum", log_target=True))(log_q)
+    np.testing.assert_allclose(slope, -p)
+
+
+@pytest.mark.parametrize(
+    "labels, found",
+    [
+        ([0.0, np.inf, 1.0, 2.0], "float64 with fractions, inf or nan"),
+        ([0.5, 0.0, 1.0, 2.0], "float64 with fractions, inf or nan"),
+        ([True, False, True, True], "bool$"),
+        (list("abca"), "<U1$"),
+    ],
+)
+def test_labels_that_are_no_class_numbers_are_named(labels, found):
+    with pytest.raises(TypeError, match=rf"class numbers 0\.\.2, integers; got {found}"):
+        nn.cross_entropy(Z, labels)
+
+
 def test_sparsity_kl_is_the_sum_over_units():
     code = autograd.sigmoid(Z)
     s, mean = 0.1, code.mean(0)

@@ -235,6 +235,20 @@ def test_a_gradient_prints_like_its_model():
     assert repr(grad(loss)(model_of())) == repr(model_of())
 
 
+def test_freezing_nothing_by_a_predicate_is_an_error():
+    model = model_of()
+    for change, name in ((model.freeze, "freeze"), (model.unfreeze, "unfreeze")):
+        with pytest.raises(ValueError, match=rf"{name}: no parameter of MLP .* layers\.0\.weight"):
+            change(lambda name, p: name == "head")
+    assert nn.ReLU().freeze().parameters() == []  # all of none
+
+
+def test_a_part_that_knows_its_whole_prints():
+    model = model_of()
+    model.layers[1].whole = model
+    assert "    (whole): ...\n" in repr(model)
+
+
 def test_another_shape_of_weights_is_not_blamed_on_x():
     with pytest.raises(ValueError, match=r"linear: .*float64 \(5, 3\), float64 \(2, 4\)"):
         nn.functional_call(nn.Linear(3, 2), {"weight": np.ones((2, 4))}, np.ones((5, 3)))

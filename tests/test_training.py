@@ -247,6 +247,10 @@ def test_metrics_against_their_definitions():
     assert top_k(1)(scores, labels) == 2 / 5 and top_k(3)(scores, labels) == 1
     assert confusion_matrix(scores, labels).tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 1]]
     assert f1(scores, labels) == pytest.approx((2 / 4 + 0 + 2 / 4) / 3)
+    one_hot = np.eye(3, dtype=np.float32)[labels]  # targets that cross_entropy takes too
+    for metric in (accuracy, top_k(2), f1):
+        assert metric(scores, one_hot) == metric(scores, labels)
+    assert np.array_equal(confusion_matrix(scores, one_hot), confusion_matrix(scores, labels))
     outputs, targets = np.array([1.0, 2, 4]), np.array([1.0, 3, 5])
     assert r2(outputs, targets) == pytest.approx(1 - 2 / 8)
 

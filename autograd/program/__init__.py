@@ -1,5 +1,5 @@
 """The derivative as a program: readable source written from what was recorded."""
 
-source = None
+from .source import source
 
 __all__ = ["source"]

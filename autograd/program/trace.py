@@ -12,10 +12,11 @@ import warnings
 
 import numpy as np
 
+from ..batching import allocating, inquiring
 from ..costs import cost_of
 from ..duck import Duck
 from ..graph import levels
-from ..primitive import explained, kind_of, leaves, mapped_over
+from ..primitive import Wrapper, explained, leaves, mapped_over
 from ..scopes import user_line
 
 
@@ -97,8 +98,10 @@ class Tape:
         return Traced(results, self)
 
     def var_of(self, x):
-        """The Var of a Traced array of this tape; anything else as it is."""
-        return x.var if type(x) is Traced and x.tape is self else x
+        """The Var of a Traced array of this tape; of another wrapper, a constant, its value."""
+        if type(x) is Traced and x.tape is self:
+            return x.var
+        return x.plain() if isinstance(x, Wrapper) else x
 
     def look(self, what):
         """Note, and warn, that the program looks at a traced value: what follows holds for it."""
@@ -136,8 +139,12 @@ class Traced(Duck):
         return self.var.value
 
     def peeled(self, x):
-        """The value of a Traced array of this tape."""
-        return x.var.value if type(x) is Traced and x.tape is self.tape else x
+        """The value of a Traced array of this tape; of a Tensor beside it, a constant, its plain
+        value.
+        """
+        if type(x) is Traced and x.tape is self.tape:
+            return x.var.value
+        return x.plain() if isinstance(x, Wrapper) else x
 
     def bind(self, primitive, args, options):
         """Apply `primitive` to the values and write it down, or what its forward does."""
@@ -151,7 +158,12 @@ class Traced(Duck):
             raise explained(error, primitive.name, args) from error
         return self.tape.write(primitive, args, options, y)
 
-    bind_constant = bind
+    def bind_constant(self, constant, args, options):
+        """The same; what only asks for shapes, and what is made of them, is a constant."""
+        if constant.batch in (inquiring, allocating):
+            values, plain_options = mapped_over(self.peeled, [list(args), options])
+            return constant.apply(values, plain_options)
+        return self.bind(constant, args, options)
 
     def map(self, f):
         """f of the value, as a constant of the program."""
@@ -177,8 +189,3 @@ class Traced(Duck):
 
     def __repr__(self):
         return f"Traced({self.var!r} = {self.var.value!r})"
-
-
-def is_traced(x):
-    """Whether a leaf of arguments becomes an input: arrays and floats do, Python ints are shapes."""
-    return kind_of(x) in ("f", "i", "u", "b") and not isinstance(x, np.generic)

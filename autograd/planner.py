@@ -175,7 +175,9 @@ class Plan:
     def _head(self):
         m, n = self.shape
         size = f"{plural(m, 'result')} by {plural(n, 'argument')}"
-        return f"The Jacobian of {self.name}: {size}, {plural(len(self._graph.nodes), 'operation')}."
+        return (
+            f"The Jacobian of {self.name}: {size}, {plural(len(self._graph.nodes), 'operation')}."
+        )
 
     def __repr__(self):
         return self.text()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..transforms import called
+from .helpers import Helpers
 from .record import TAKEN, Program
 from .roll import Loop, rolled, with_operands
 from .trace import Var
@@ -27,6 +28,13 @@ INFIX = {
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "bitwise_and": "&",
     "bitwise_or": "|", "bitwise_xor": "^",
 }  # fmt: skip
+
+
+SAME = {  # operations of ours that are one function of NumPy
+    "where": "np.where", "pinv": "np.linalg.pinv", "cholesky": "np.linalg.cholesky",
+    "qr": "np.linalg.qr", "svd": "np.linalg.svd", "pad": "np.pad",
+}  # fmt: skip
+MORE = {"svd": ["full_matrices=False"]}
 
 
 class Source(str):
@@ -86,10 +94,11 @@ class Writer:
     def __init__(self, program, loops):
         self.program = program
         self.texts, self.taken = {}, {*TAKEN, *program.parameters}
-        self.constants, self.hoisted = {}, {}
+        self.constants, self.hoisted, self.helpers = {}, {}, Helpers(self.taken)
         self.name = _identifier(called(program.f))
         if program.what != "value":
             self.name += f"_{program.what}"
+        self.generators = {}
         self.elements = {}  # Var -> (list, index), of elements of lists that are arguments
         for var, (name, path) in program.inputs.items():
             self.texts[var] = name + path
@@ -185,12 +194,14 @@ class Writer:
         text = "\n".join([*head, *(f"    {line}" if line else "" for line in body)])
         hoisted = [f"{name} = {value}" for name, value in self.hoisted.items()]
         used = "\n".join([*hoisted, text])
-        imports = [
-            line for module, line in (("math.", "import math"), ("np.", "import numpy as np"))
-            if re.search(rf"\b{re.escape(module)}", used)
+        imports = dict(self.helpers.imports)
+        for module, line in (("math.", "import math"), ("np.", "import numpy as np")):
+            if re.search(rf"\b{re.escape(module)}", used):
+                imports[line] = None
+        blocks = [
+            "\n".join(sorted(imports)), "\n".join(hoisted), *self.helpers.texts.values(), text
         ]  # fmt: skip
-        top = [*imports, *([""] if imports and hoisted else []), *hoisted]
-        found = Source("\n".join([*top, *(["", ""] if top else []), text]) + "\n")
+        found = Source("\n\n\n".join(filter(None, blocks)) + "\n")
         found.constants, found.name = self.constants, self.name
         return found
 
@@ -369,8 +380,7 @@ class Writer:
 
     def call(self, line, args, options):
         """A call as an expression."""
-        name, function = line.operation.name, line.operation.function
-        scalar = _on_floats(line)
+        name, scalar = line.operation.name, _on_floats(line)
         if scalar and name in INFIX and len(args) == 2:
             return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
         if name == "negative":
@@ -380,7 +390,7 @@ class Writer:
             inside = ", ".join(map(self.text, args))
             if module == "math":
                 return f"math.{line.operation.scalar.__name__}({inside})"
-            return f"float({self._numpy(name, function, args, options)})"
+            return f"float({self._numpy(line.operation, args, options)})"
         if name in INFIX and not options:
             return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
         if name in ("getitem", "pick"):
@@ -389,21 +399,30 @@ class Writer:
             return f"{self.text(args[0])}.T"
         if name == "astype":
             return f"{self.text(args[0])}.astype(np.{np.dtype(options['dtype']).name})"
-        return self._numpy(name, function, args, options)
+        return self._numpy(line.operation, args, options)
 
-    def _numpy(self, name, function, args, options):
+    def _numpy(self, operation, args, options):
+        name, function = operation.name, operation.function
         module = getattr(function, "__module__", None) or "numpy"
-        if not module.startswith("numpy"):
-            raise TypeError(
-                f"source: {name} has no text in NumPy yet; it is an operation of {module}"
-            )
-        place = "np.linalg." if "linalg" in module else "np.fft." if "fft" in module else "np."
         inside = [self.text(arg) for arg in args]
-        inside += [f"{key}={self.text(value)}" for key, value in options.items()]
-        return f"{place}{getattr(function, '__name__', name)}({', '.join(inside)})"
+        inside += [
+            f"{key}={'None' if key == 'state' else self.text(value)}"
+            for key, value in options.items()
+        ]
+        if name in SAME:
+            called, inside = SAME[name], [*inside, *MORE.get(name, ())]
+        elif name in ("concatenate", "stack") and module.startswith("numpy"):
+            inside = [f"[{', '.join(inside[: len(args)])}]", *inside[len(args) :]]
+            called = f"np.{name}"
+        elif module.startswith("numpy") and operation.arity is not None:
+            place = "np.linalg." if "linalg" in module else "np.fft." if "fft" in module else "np."
+            called = f"{place}{getattr(function, '__name__', name)}"
+        else:
+            called = self.helpers.add(operation.forward, name)
+        return f"{called}({', '.join(inside)})"
 
     def _index(self, index):
-        if isinstance(index, tuple):
+        if isinstance(index, tuple) and index:
             return ", ".join(map(self._index, index)) + ("," if len(index) == 1 else "")
         if isinstance(index, slice):
             parts = [
@@ -429,11 +448,24 @@ class Writer:
             return repr(x) if np.isfinite(x) else f"float('{x}')"
         if isinstance(x, (type, np.dtype)):
             return f"np.{np.dtype(x).name}"
-        if isinstance(x, (int, str, bool, type(None))):
+        if isinstance(x, (int, str, bool, type(None), range)):
             return repr(x)
+        if isinstance(x, slice):
+            return f"slice({', '.join(self.text(v) for v in (x.start, x.stop, x.step))})"
+        if x is Ellipsis:
+            return "..."
+        if isinstance(x, np.random.Generator):
+            return self._generator(x)
         if callable(x) and (getattr(x, "__module__", "") or "numpy").startswith("numpy"):
             return f"np.{x.__name__}"
         raise TypeError(f"source: cannot write {x!r} as text")
+
+    def _generator(self, x):
+        """A generator is a parameter: draws are made anew."""
+        if x not in self.generators:
+            self.generators[x] = self._fresh("generator")
+            self.program.parameters.append(self.generators[x])
+        return self.generators[x]
 
     def _array(self, x):
         written = np.array2string(

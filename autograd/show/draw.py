@@ -32,7 +32,7 @@ COLOURS = {  # fill and border
     "output": ("#dcfce7", "#15803d"),
     "group": ("#f5f5f4", "#57534e"),
 }
-DERIVATIVES, PARTIAL = {"∂": "#b91c1c", "→": "#0e7490"}, "#4b5563"
+DERIVATIVES, PARTIAL = {"∂": "#b91c1c", "→": "#0b5c73"}, "#4b5563"
 SHOWN = 20_000  # nodes up to which a notebook draws a result unasked
 CROWDED = 300  # boxes from which arrows are drawn straight, which Graphviz does faster
 
@@ -145,7 +145,7 @@ def _slopes(outputs):
         with np.errstate(all="ignore"):
             found = derivatives(y, xs, seed=seed_of_ones(y.node.value), record=True)
         for x, slope in zip(xs, found, strict=True):
-            if slope.requires_grad and slope.node.serial > middle:  # else it is no new operation
+            if slope.requires_grad:  # else it is the same whatever the inputs are
                 slopes.append((y, x, slope))
     scopes = [Call(0, middle, None, "forward"), Call(after, math.inf, None, "backward")]
     return slopes, scopes

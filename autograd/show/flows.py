@@ -14,10 +14,10 @@ import numpy as np
 from ..forward import push_forward
 from ..graph import Node
 from ..primitive import plain
-from .scene import arrow_pull
+from .scene import arrow_pull, seed_of_ones
 
 PATHS = 20  # listed for an input
-EXPANDED = 1000  # beginnings of paths that are followed in search of the largest
+FOLLOWED = 2000  # arrows that are followed in search of the largest; a first path always ends
 WORK = 100_000  # pushes through a node, over all inputs, that are worked out
 
 
@@ -25,8 +25,8 @@ def flows(scene):
     """For the inputs of a scene: ``{"id", "name", "count", "shares", "paths"}``, inputs first.
 
     shares   number of the arrow -> share, of those on a path to the output
-    paths    ``{"share", "ids"}`` of the largest paths
-    count    of all paths
+    paths    ``{"share", "ids", "arrows"}`` of the largest paths
+    count    of all paths; as text where it is too large for a float
     """
     inputs = [box for box in scene.boxes.values() if box.operation is None]
     inputs.sort(key=lambda box: box.kind == "parameter")
@@ -48,7 +48,9 @@ class Flow:
     def found(self):
         """What `flows` tells of this input."""
         count = self._counted()
-        about = {"id": self.box.id, "name": self.box.name or "input", "count": count[self.box.id]}
+        paths = count[self.box.id]
+        shown = paths if paths < 2**53 else f"{paths:.3e}" if paths < 10**300 else "1e300"
+        about = {"id": self.box.id, "name": self.box.name or "input", "count": shown}
         slope = self.box.gradient
         size = None if slope is None else float(np.sum(np.square(np.asarray(slope, float))))
         if not count[self.box.id] or not size or not np.isfinite(size):
@@ -98,28 +100,45 @@ class Flow:
         return _product(self.pulled[key], move)
 
     def _paths(self, count):
-        """The largest paths: those whose beginnings carry most are followed first."""
-        scene, found, expanded, order = self.scene, [], 0, 0
-        queue = [(-1.0, 0, 1.0, (self.box.id,), self.start)]
-        while queue and len(found) < PATHS and expanded < EXPANDED:
-            _, _, share, ids, move = heapq.heappop(queue)
-            expanded += 1
-            if ids[-1] in self.outputs:
-                found.append({"share": _short(share), "ids": ids})
-            for number in self.outgoing.get(ids[-1], []):
-                arrow = scene.arrows[number]
-                if not count.get(arrow.target):
-                    continue
-                node = scene.box[arrow.target].node
-                moved = self._pushed(node, arrow.place, move)
-                if moved is None:
-                    continue
-                carried = _product(scene.box[arrow.target].gradient, moved)
-                carried = share if carried is None else carried
-                order += 1
-                entry = (-abs(carried), order, carried, (*ids, arrow.target), moved)
-                heapq.heappush(queue, entry)
+        """The largest paths: those whose beginnings carry most are followed first, to the end."""
+        found, followed, order = [], 0, 0
+        queue = [(-1.0, 0, 1.0, self.box.id, (), self.start)]
+        while queue and len(found) < PATHS and followed < FOLLOWED:
+            _, _, share, id, arrows, move = heapq.heappop(queue)
+            while id is not None:
+                followed += 1
+                if id in self.outputs:
+                    found.append(self._path(arrows, share))
+                onwards = []
+                for number in self.outgoing.get(id, []):
+                    target = self.scene.arrows[number].target
+                    if count.get(target):
+                        carried, moved = self._carried(number, move, share)
+                        order += 1
+                        size = -abs(carried) if np.isfinite(carried) else 0.0
+                        onwards.append((size, order, carried, target, (*arrows, number), moved))
+                id = None
+                if onwards:
+                    best = min(onwards)
+                    _, _, share, id, arrows, move = best
+                    for other in onwards:
+                        if other is not best:
+                            heapq.heappush(queue, other)
         return sorted(found, key=lambda path: -abs(path["share"] or 0))
+
+    def _path(self, arrows, share):
+        ids = [self.box.id, *(self.scene.arrows[number].target for number in arrows)]
+        return {"share": _short(share), "ids": ids, "arrows": list(arrows)}
+
+    def _carried(self, number, move, share):
+        """What flows on over an arrow of what came by one path, and the target's tangent by it."""
+        arrow = self.scene.arrows[number]
+        target = self.scene.box[arrow.target]
+        moved = self._pushed(target.node, arrow.place, move)
+        if moved is None:
+            return 0.0, seed_of_ones(target.value) * 0
+        carried = _product(target.gradient, moved)
+        return share if carried is None else carried, moved
 
     def _pushed(self, node, place, move):
         """The tangent of a node where one operand alone moves."""

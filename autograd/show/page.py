@@ -23,6 +23,7 @@ from .view import View
 
 HERE = Path(__file__).parent
 MOST = 2500  # boxes of a level that is laid out
+REACH = 100_000  # operations that its arrows pass by, all together: each costs Graphviz a place
 
 
 def explore(y, *args, names=None, direction="LR", title=None, save=None):
@@ -41,7 +42,7 @@ def explore(y, *args, names=None, direction="LR", title=None, save=None):
     >>> x = Tensor(2.0, name="x")
     >>> page = explore(x * x + x)
     >>> page
-    <Page of y: 4 boxes>
+    <Page of y: 3 boxes>
     """
     outputs, found = recorded("explore", y, args)
     scene = Scene(outputs, {**found, **(names or {})})
@@ -109,7 +110,8 @@ def _levels(scene):
     """Views of a scene from the coarsest to the finest, no two showing the same."""
     deepest = max(group.depth for group in scene.groups)
     views = [View(scene, depth) for depth in range(deepest + 1)] + [View(scene)]
-    if len(scene.box) <= MOST:
+    reach = sum(scene.box[a.target].place - scene.box[a.source].place for a in scene.arrows)
+    if len(scene.box) <= MOST and reach <= REACH:
         views.append(View(scene, math.inf))
     different = {frozenset(view.shown): view for view in views if len(view.shown) <= MOST}
     return sorted(different.values(), key=lambda view: len(view.shown))

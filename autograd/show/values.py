@@ -124,7 +124,8 @@ def _spread(value):
     if odd < value.size:
         these = value[finite] if odd else value
         low, high = these.min(), these.max()
-        mean = these.mean(dtype=np.longdouble)  # a sum of the largest numbers overflows a float
+        scale = max(abs(float(low)), abs(float(high))) or 1.0  # sums of the largest overflow
+        mean = scale * np.mean(np.asarray(these, float) / scale)
         found.append(f"{low:.3g} … {mean:.3g} … {high:.3g} {strip(value)}")
     if odd:
         nan = int(np.count_nonzero(np.isnan(value)))

@@ -1,7 +1,7 @@
 """What of a scene is shown: groups collapsed to single boxes, repeats folded into one of them.
 
-Groups are stretches of the order of recording: a graph of collapsed groups is acyclic too, and an
-arrow that goes back in that order is one that folding made, from a repeat's end to its beginning.
+Groups are stretches of the order of recording: a graph of collapsed groups is acyclic too.  Of
+repeats the first one's arrows are shown, and not those from one to the next.
 """
 
 import math
@@ -40,7 +40,7 @@ class View:
         self.scene, self.readers = scene, {}
         for arrow in scene.arrows:
             self.readers.setdefault(arrow.source, []).append(arrow)
-        self.signatures = _signatures(scene, self.readers)
+        self.looks, self.signatures = _signatures(scene, self.readers)
         if depth is None:
             self._choose(fold)
         else:
@@ -55,7 +55,7 @@ class View:
             (math.inf, bool(fold)),
             *((depth, folded) for depth in range(min(deepest, LIMIT), -1, -1)),
             (0, folded, False, _kind_and_readers),
-            (0, folded, True, _kind_and_readers),
+            (0, False, True, _kind_and_readers),
             (0, False, True, _kind),
         ]
         for way in ways:
@@ -71,14 +71,14 @@ class View:
         stretches   take many operations in a row together
         bundle      take leaves for which this says the same together
         """
-        self.depth, self.copies, self.stands = depth, {}, {}
+        self.depth, self.copies, self.turns, self.stands = depth, {}, {}, {}
         self.members, self.times, self.collapsed = {}, {}, {}
         stack = [self.scene.whole]
         while stack:
             group = stack.pop()
             items = self._folded(group, group.items) if fold else group.items
-            if stretches and group.kind in ("graph", "repeat"):
-                items = _stretches(group, items)
+            if stretches and group is self.scene.whole:
+                items = _stretches(self.scene, items)
             self.members[group] = [*items]
             for item in items:
                 if isinstance(item, Box):
@@ -98,21 +98,53 @@ class View:
             self._bundle(bundle)
 
     def _folded(self, group, items):
-        """`items`, repeats of a pattern left out; ``self.copies``: id -> the first one's."""
+        """`items`, repeats of a pattern left out.
+
+        ``self.copies``: id -> the first one's; ``self.turns``: id -> the numbers of the operations
+        with which the repeats begin, and this one of them, and the first one's id.
+        """
         found, at = [], 0
-        for start, period, times in _runs([self.signatures[item] for item in items]):
+        for start, period, end in _runs([self.signatures[item] for item in items]):
+            start = self._beginning(items, start, period, at)
+            if start < at:
+                continue  # the repeat before took some of it
+            times = (end - start) // period
             found += items[at:start]
             pattern = items[start : start + period]
             at = start + period * times
+            begin = turn = self._number(pattern[0])
             for i, item in enumerate(items[start + period : at]):
+                turn = turn if i % period else self._number(item)
                 for copy, first in zip(_boxes(item), _boxes(pattern[i % period]), strict=True):
                     self.copies[copy.id] = first.id
+                    self.turns[copy.id] = begin, turn, first.id
             if period > 1 or isinstance(pattern[0], Box):
                 name = f"{group.id}r{start}"
                 pattern = [Group(name, f"×{times:,}", "repeat", group, pattern)]
             self.times[pattern[0]] = times
             found += pattern
         return found + items[at:]
+
+    def _number(self, item):
+        """Which operation of the graph the first one in `item` is."""
+        return self.scene.order[_boxes(item)[0].node]
+
+    def _beginning(self, items, start, period, at):
+        """Where repeats found from `start` on begin: the first may read other things from outside,
+        an input where later ones read what the one before them made.
+        """
+        for earlier in range(max(start - period, at), start):
+            if self._begins(items[earlier : earlier + 2 * period]):
+                return earlier
+        return start
+
+    def _begins(self, items):
+        """Whether the first half of `items` looks like the second, which reads it."""
+        half = len(items) // 2
+        before, pattern = (Group("", "", "", None, part) for part in (items[:half], items[half:]))
+        one, other = ([*_inside(self.scene, g, self.looks)] for g in (before, pattern))
+        made = {box.node for box in before.boxes()}
+        return one == other and any(not made.isdisjoint(b.node.inputs) for b in pattern.boxes())
 
     def _place_leaves(self):
         """What stands for inputs, parameters and constants.
@@ -163,25 +195,37 @@ class View:
             item = self.collapsed.get(place, box)
             if place == box.id or (place in self.collapsed and is_leaf(box) == is_leaf(item)):
                 self.shown.setdefault(place, item)
-        rank = {id: -1 if is_leaf(item) else i for i, (id, item) in enumerate(self.shown.items())}
-        firsts, self.arrows, seen = {*self.copies.values()}, [], set()
+        self.arrows, seen = [], set()
         for arrow in scene.arrows:
             source = arrow.source
-            if arrow.target in self.copies and (
-                source in self.copies or source in firsts or is_leaf(scene.box[source])
-            ):
-                continue  # the first one's arrow stands for it
+            if self._between_repeats(source, arrow.target):
+                continue
             a, b = self.stands[source], self.stands[arrow.target]
             groups = a in self.collapsed or b in self.collapsed
             key = (a, b, None if groups else arrow.place)
             if source in self.copies and (a, b) in seen:
                 continue  # many of a kind are read, as by a stack of all steps' results
-            if rank[a] < rank[b] and key not in seen:
+            if a != b and key not in seen:
                 seen |= {key, (a, b)}
                 self.arrows.append((a, b, "" if groups else arrow.partial))
         self._settle_leaves()
         few, many = f"{len(self.shown):,}", f"{len(scene.box):,}"
         self.note = f"{many} boxes, drawn as {few}" if few != many else ""
+
+    def _between_repeats(self, source, target):
+        """Whether an arrow leads from one repeat to the next; or from a leaf to another than the
+        first, whose own leaf is shown.
+        """
+        while target in self.turns:
+            if is_leaf(self.scene.box[source]):
+                return True
+            begin, turn, target = self.turns[target]
+            number = self._number(self.scene.box[source])
+            if begin <= number < turn:
+                return True
+            if number >= turn:  # both in one repeat: what of the first ones?
+                source = self.turns[source][2]
+        return False
 
     def operands(self, box):
         """What a box reads, in its order: pairs of the id of what is shown for it, and the number
@@ -223,8 +267,8 @@ def _kind(box, readers):
 
 
 def _signatures(scene, readers):
-    """A number for each operation and group: the same for those that look alike, operands' places
-    included.
+    """``(looks, signatures)``: of each operation what it is, without its operands; and of each
+    operation and group a number, the same for those that look alike, operands' places included.
     """
     numbers, looks, found = {}, {}, {}
 
@@ -245,7 +289,7 @@ def _signatures(scene, readers):
     for group in scene.groups:
         if group is not scene.whole:
             note(group, tuple(_inside(scene, group, looks)))
-    return found
+    return looks, found
 
 
 def _inside(scene, group, looks):
@@ -272,7 +316,7 @@ def _boxes(item):
 
 
 def _runs(signatures):
-    """``(start, period, times)`` of the repeats, in order; those that cover most come first."""
+    """``(start, period, end)`` of the repeats, in order; those that cover most come first."""
     found, todo = [], [(0, np.array(signatures, int))]
     while todo:
         offset, s = todo.pop()
@@ -283,27 +327,28 @@ def _runs(signatures):
             if edges.size:
                 lengths = edges[1::2] - edges[::2]
                 longest = int(np.argmax(lengths))
-                times = (int(lengths[longest]) + period) // period
-                if times >= REPEATS and times * period > covered:
-                    covered = times * period
-                    best = int(edges[2 * longest]), period, times
+                length = int(lengths[longest]) + period
+                if length >= REPEATS * period and length - length % period > covered:
+                    covered = length - length % period
+                    best = int(edges[2 * longest]), period, length
         if best:
-            start, period, times = best
-            found.append((offset + start, period, times))
+            start, period, length = best
+            found.append((offset + start, period, offset + start + length))
             todo += [(offset, s[:start]), (offset + start + covered, s[start + covered :])]
     return sorted(found)
 
 
-def _stretches(group, items):
+def _stretches(scene, items):
     """`items` as groups of consecutive ones, about as many as half of LIMIT."""
     if len(items) <= LIMIT:
         return items
     size = math.ceil(len(items) / (LIMIT // 2))
     found = []
     for start in range(0, len(items), size):
-        part = items[start : start + size]
-        label = f"operations {start + 1:,}–{start + len(part):,}"
-        found.append(Group(f"{group.id}s{start}", label, "stretch", group, part))
+        part = Group(f"g0s{start}", "", "stretch", scene.whole, items[start : start + size])
+        numbers = [scene.order[box.node] + 1 for box in part.boxes()]
+        part.label = f"operations {numbers[0]:,}–{numbers[-1]:,}"
+        found.append(part)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workload import LIBRARIES, OURS, THREADS, Bar, Linear, Workload
+from benchmarks.workload import LIBRARIES, OURS, THREADS, Bar, Linear, Within, Workload
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 SETTLE = 0.05  # seconds between turns: idle BLAS threads go on spinning for tens of milliseconds
@@ -268,13 +268,16 @@ def growth(sizes: tuple[int, ...], seconds: list[float]) -> dict[str, Any]:
     }
 
 
-def judge(bar: Bar | Linear, sides: dict[str, Any]) -> dict[str, Any]:
+def judge(bar: Bar | Linear | Within, sides: dict[str, Any]) -> dict[str, Any]:
     """Whether a bar is reached; None where it could not be measured."""
     if isinstance(bar, Bar):
         found = sides[bar.peer].get("ratio")
         reached = None if found is None else found >= bar.least
         return {"peer": bar.peer, "says": bar.says, "least": bar.least, "reached": reached}
     own = sides[OURS]
+    if isinstance(bar, Within):
+        reached = own["median"] < bar.seconds if "median" in own else None
+        return {"peer": OURS, "says": bar.says, "reached": reached}
     measured = "slope" in own
     reached = own["slope"] <= bar.slope and own["worst"] <= bar.worst if measured else None
     return {"peer": OURS, "says": bar.says, "reached": reached}

@@ -91,6 +91,17 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Within:
+    """Our time must stay below so many seconds."""
+
+    seconds: float
+
+    @property
+    def says(self) -> str:
+        return f"under {self.seconds:g} s"
+
+
+@dataclass(frozen=True)
 class Workload:
     """One row group of the table.
 
@@ -105,7 +116,7 @@ class Workload:
     what: str
     data: Callable[..., Data]
     sides: Mapping[str, Setup]
-    bars: tuple[Bar | Linear, ...] = ()
+    bars: tuple[Bar | Linear | Within, ...] = ()
     measure: str = "time"
     sizes: tuple[int, ...] = ()
     seed: int = 1980

@@ -6,6 +6,7 @@ from benchmarks.workloads import (
     modes,
     networks,
     optimizers,
+    pictures,
     plans,
     recurrent,
     scalars,
@@ -35,5 +36,7 @@ WORKLOADS: dict[str, Workload] = {
         modes.JVP,
         *plans.AUTO,
         *plans.PICKS,
+        pictures.ALL,
+        pictures.COLLAPSED,
     )
 }

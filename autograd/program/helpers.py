@@ -8,6 +8,7 @@ import ast
 import builtins
 import inspect
 import re
+import sys
 import textwrap
 import types
 
@@ -33,7 +34,7 @@ class Helpers:
             found += "_"
         self.taken.add(found)
         self.names[function] = found
-        if function.__closure__:
+        if getattr(function, "__closure__", None):
             raise TypeError(f"source: {name} has no text in NumPy: it is made by another function")
         tree = _tree(function)
         uses = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - _own_names(tree)
@@ -47,17 +48,18 @@ class Helpers:
 
     def _use(self, name, function):
         """What `function` calls `name`, and what it is called in the text."""
-        if name not in function.__globals__:
+        space = vars(sys.modules[function.__module__])
+        if name not in space:
             if hasattr(builtins, name):
                 return name
             raise TypeError(f"source: {function.__name__} uses {name}, which is not there")
-        value = function.__globals__[name]
+        value = space[name]
         module = getattr(value, "__module__", None) or ""
         if isinstance(value, types.ModuleType):
             plain = value.__name__ if value.__name__ != "numpy" else "numpy as np"
             self.imports[f"import {plain}"] = None
             return name if value.__name__ != "numpy" else "np"
-        if isinstance(value, types.FunctionType) and not module.startswith("numpy"):
+        if isinstance(value, (types.FunctionType, type)) and not module.startswith("numpy"):
             if module.partition(".")[0] in ("autograd", "nn", "optim"):
                 return self.add(value, name)
         if isinstance(value, (int, float, str, tuple, type(None))):
@@ -71,13 +73,15 @@ class Helpers:
 
 
 def _tree(function):
-    """A function's definition, a lambda's too, as a FunctionDef without decorators or docstring."""
+    """The definition of a function, lambda or class, without decorators or docstrings."""
     if function.__name__ != "<lambda>":
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
         tree.decorator_list = []
-        first = tree.body[0]
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-            tree.body = tree.body[1:] or [ast.Pass()]
+        for part in ast.walk(tree):
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
+                first = part.body[0]
+                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                    part.body = part.body[1:] or [ast.Pass()]
         return tree
     whole = ast.parse(inspect.getsource(inspect.getmodule(function)))
     line = function.__code__.co_firstlineno

@@ -54,7 +54,9 @@ class Program:
                 (self.outputs,) = self.outputs
         else:
             self.outputs = self._hvp(f, argnums, traced)
-        self.lines = simplified(self.tape.lines, self.output_vars())
+        self.lines, stands = simplified(self.tape.lines, self.output_vars())
+        self.outputs = mapped_over(lambda x: stands.get(x, x) if isinstance(x, Var) else x,
+                                   self.outputs)  # fmt: skip
         self._name_by_source()
 
     def output_vars(self):
@@ -137,7 +139,9 @@ class Program:
 
         def visiting():  # what is written down while a node is visited is due to its line
             for node in nodes:
-                self.tape.at = lines.get(self.tape.var_of(node.value))
+                made = leaves(node.value) if node.primitive else ()
+                made = (self.tape.var_of(x) for x in made)
+                self.tape.at = next((lines.get(x) for x in made if isinstance(x, Var)), None)
                 yield node
 
         self.names.setdefault(self.tape.var_of(value), "y")
@@ -189,7 +193,9 @@ class Program:
 
 
 def simplified(lines, outputs):
-    """`lines` without those nothing depends on, and without a second computation of the same."""
+    """`lines` without those nothing depends on, and without a second computation of the same;
+    and which Var stands for which that was left out.
+    """
     same, stands = {}, {}
     kept = []
 
@@ -205,30 +211,38 @@ def simplified(lines, outputs):
             kept.append(line)
         else:
             stands |= dict(zip(line.writes(), first.writes(), strict=True))
-    for i, var in enumerate(outputs):
-        outputs[i] = stands.get(var, var)
     needed, found = {stands.get(var, var) for var in outputs}, []
     for line in reversed(kept):
         if not needed.isdisjoint(line.writes()):
             needed |= {*line.reads()}
             found.append(line)
-    return found[::-1]
+    return found[::-1], stands
 
 
 def _key(line):
-    """What makes two calls the same; None for draws and for what holds other things."""
+    """What makes two calls the same; None for draws, and for what holds other things."""
     if "generator" in line.options:
         return None
-    parts = [line.operation]
-    for x in leaves([*line.args, line.options]):
-        if isinstance(x, np.ndarray):
-            parts.append((x.shape, x.dtype.str, x.tobytes()))
-        elif isinstance(x, (Var, float, int, str, type(None), np.dtype, type, slice, np.generic)):
-            parts.append((type(x), repr(x) if isinstance(x, (float, slice)) else x))
-        else:
-            return None
-    parts.append(tuple(line.options))
-    return tuple(parts)
+    try:
+        return line.operation, _frozen(line.args), _frozen(line.options)
+    except TypeError:
+        return None
+
+
+def _frozen(x):
+    """A value, or a container of values, as something to compare."""
+    if isinstance(x, (list, tuple)):
+        return type(x), *map(_frozen, x)
+    if isinstance(x, dict):
+        return dict, *((key, _frozen(value)) for key, value in x.items())
+    if isinstance(x, slice):
+        return slice, *map(_frozen, (x.start, x.stop, x.step))
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype.str, x.tobytes()
+    if isinstance(x, (float, np.generic)):
+        return type(x), repr(x)
+    hash(x)
+    return type(x), x
 
 
 def _consecutive(lines, every):

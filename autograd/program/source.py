@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..families import Constant
 from ..transforms import called
 from .helpers import Helpers
+from .latex import latex as as_latex
 from .record import TAKEN, Program
 from .roll import Loop, rolled, with_operands
 from .trace import Var
@@ -34,6 +36,7 @@ SAME = {  # operations of ours that are one function of NumPy
     "where": "np.where", "pinv": "np.linalg.pinv", "cholesky": "np.linalg.cholesky",
     "qr": "np.linalg.qr", "svd": "np.linalg.svd", "pad": "np.pad",
 }  # fmt: skip
+ORDERED = {"insert"}  # functions of NumPy whose arrays do not come first
 MORE = {"svd": ["full_matrices=False"]}
 
 
@@ -61,7 +64,7 @@ class Source(str):
         return str(self)
 
 
-def source(f, *args, of="value", argnums=None, loops=True):
+def source(f, *args, of="value", argnums=None, loops=True, latex=False):
     """Python source of what `f` does at arguments like these, or of its derivative: a `Source`.
 
     of        "value"; "tangent": of ``(value, tangent)``, with a direction for each argument as a
@@ -69,6 +72,7 @@ def source(f, *args, of="value", argnums=None, loops=True):
               direction
     argnums   by which arguments, an int or a tuple of ints; all that hold floats by default
     loops     write repeats of a pattern as loops
+    latex     the same as equations instead, for notebooks
 
     The text needs NumPy (and math) and nothing of this library, and computes the same to the bit.
     It holds for these shapes and element types and for the branches taken at these values; the
@@ -84,8 +88,8 @@ def source(f, *args, of="value", argnums=None, loops=True):
         # written for: x a float
         ...
     """
-    program = Program(f, args, of, argnums)
-    return Writer(program, loops).source()
+    text = Writer(Program(f, args, of, argnums), loops).source()
+    return as_latex(text, text.name) if latex else text
 
 
 class Writer:
@@ -381,7 +385,7 @@ class Writer:
     def call(self, line, args, options):
         """A call as an expression."""
         name, scalar = line.operation.name, _on_floats(line)
-        if scalar and name in INFIX and len(args) == 2:
+        if scalar and name in INFIX and name != "power" and len(args) == 2:
             return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
         if name == "negative":
             return f"-{self.text(args[0])}"
@@ -391,14 +395,19 @@ class Writer:
             if module == "math":
                 return f"math.{line.operation.scalar.__name__}({inside})"
             return f"float({self._numpy(line.operation, args, options)})"
+        if name == "power" and type(args[1]) in (int, float) and args[1] in (2, 3):
+            return " * ".join([self.text(args[0])] * int(args[1]))  # as the engine has it
         if name in INFIX and not options:
             return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
-        if name in ("getitem", "pick"):
-            return f"{self.text(args[0])}[{self._index(options['index'])}]"
-        if name == "transpose" and options.get("axes") is None:
-            return f"{self.text(args[0])}.T"
-        if name == "astype":
-            return f"{self.text(args[0])}.astype(np.{np.dtype(options['dtype']).name})"
+        if name in ("getitem", "pick", "transpose", "astype") and options.get("axes") is None:
+            first = line.args[0].value if isinstance(line.args[0], Var) else line.args[0]
+            text = self.text(args[0])
+            text = f"np.float64({text})" if type(first) is float else text  # floats have no axes
+            if name == "transpose":
+                return f"{text}.T"
+            if name == "astype":
+                return f"{text}.astype(np.{np.dtype(options['dtype']).name})"
+            return f"{text}[{self._index(options['index'])}]"
         return self._numpy(line.operation, args, options)
 
     def _numpy(self, operation, args, options):
@@ -414,7 +423,7 @@ class Writer:
         elif name in ("concatenate", "stack") and module.startswith("numpy"):
             inside = [f"[{', '.join(inside[: len(args)])}]", *inside[len(args) :]]
             called = f"np.{name}"
-        elif module.startswith("numpy") and operation.arity is not None:
+        elif module.startswith("numpy") and _takes_its_arguments(operation):
             place = "np.linalg." if "linalg" in module else "np.fft." if "fft" in module else "np."
             called = f"{place}{getattr(function, '__name__', name)}"
         else:
@@ -472,7 +481,9 @@ class Writer:
             x, separator=", ", threshold=x.size + 1, max_line_width=80, floatmode="unique"
         )
         text = f"np.array({written}, {_dtype(x)})".replace("nan", "np.nan").replace("inf", "np.inf")
-        same = x.size and np.all(x == x.flat[0])
+        if not x.size:
+            return f"np.zeros({x.shape}, {_dtype(x)})"
+        same = np.all(x == x.flat[0])
         if same and x.ndim and x.size > 1:
             value = x.flat[0].item()
             fill = {0: "zeros", 1: "ones"}.get(value)
@@ -516,6 +527,12 @@ def _in_order(loop, overwritten):
         else:
             return order, late
     raise AssertionError("a pattern's own lines are in order")
+
+
+def _takes_its_arguments(operation):
+    """Whether a function of NumPy is called with an operation's arguments as they are."""
+    constant = isinstance(operation, Constant)
+    return constant or (operation.arity is not None and operation.name not in ORDERED)
 
 
 class _Text(str):

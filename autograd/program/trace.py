@@ -148,7 +148,6 @@ class Traced(Duck):
 
     def bind(self, primitive, args, options):
         """Apply `primitive` to the values and write it down, or what its forward does."""
-        args = [np.asarray(arg) if type(arg) in (list, tuple) else arg for arg in args]
         if cost_of(primitive) is None:
             return primitive.forward(*args, **options)
         values, plain_options = mapped_over(self.peeled, [args, options])

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it runs, other tests find an event loop
 def browser():
     """Chromium without a window."""
     from playwright.sync_api import sync_playwright  # where first used: most tests need no browser

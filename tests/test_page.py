@@ -6,7 +6,6 @@ network for, said on the console, or opened as a dialog fails the test.
 
 import math
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -17,25 +16,7 @@ from autograd.show.draw import draw
 from autograd.show.page import explore
 from autograd.show.stepper import step
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"width": 1200, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.fail("the pages are tested in a browser: pip install playwright")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.fail(f"the pages are tested in a browser: install one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
-"""The derivative as a program: readable source written from what was recorded."""
+"""The derivative as a program: readable source, and compiled to run fast."""
 
-from .source import source
+from .compile import Compiled, RetracingWarning, compile
+from .source import Source, source
+from .trace import TracingWarning
 
-__all__ = ["source"]
+__all__ = ["Compiled", "RetracingWarning", "Source", "TracingWarning", "compile", "source"]

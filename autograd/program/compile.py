@@ -1,0 +1,518 @@
+"""compile: trace a program once for each kind of arguments, then run what was written down.
+
+What is run is a generated function of NumPy calls that write into buffers made beforehand.  A
+buffer is given to the next result once nothing needs the one before, in place where that is safe;
+transposes and reshapes stay views.  What the function returns is always memory of its own.
+"""
+
+import builtins
+import functools
+import math
+import threading
+import warnings
+from collections import OrderedDict
+
+import numpy as np
+
+from ..families import Constant
+from ..primitive import Wrapper, kind_of, leaves
+from ..transforms import called, named
+from ..tree import flatten
+from .record import simplified
+from .trace import Tape, Traced, TracingWarning, Var
+
+MOST = 16  # kinds of arguments a compiled function is kept for
+VIEWS = {
+    "transpose", "reshape", "swapaxes", "moveaxis", "expand_dims", "squeeze", "broadcast_to",
+    "ravel", "pick", "atleast_1d", "atleast_2d", "atleast_3d", "diagonal",
+}  # fmt: skip
+REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+
+
+class RetracingWarning(UserWarning):
+    """A compiled function is traced so often that it costs more than it saves."""
+
+
+def compile(f):
+    """`f`, traced once for each kind of its arguments' shapes, types and structure: a `Compiled`.
+
+    f   a function of arrays, numbers and containers of these, derivatives included:
+        ``compile(value_and_grad(loss))``; it must do the same NumPy calls for all values of the
+        same shapes.  Of arrays (and Tensors) that it uses without being given them the memory is
+        read at every call, so that an optimizer's steps are seen; numbers and other settings are
+        those it had when traced: pass as an argument what changes otherwise
+
+    A function that looks at a value (in an ``if``, or by ``float()``) is run as it is, with a
+    `TracingWarning`.  Results are never overwritten by the next call, and several threads may call
+    at the same time.
+
+    >>> from autograd import value_and_grad
+    >>> fast = compile(value_and_grad(lambda x: np.sum(x * np.tanh(x))))
+    >>> value, slope = fast(np.array([0.5, 1.0]))
+    >>> slope
+    array([0.85534105, 1.18156850])
+    """
+    return Compiled(f)
+
+
+class Compiled:
+    """A compiled function; call it as the function.
+
+    source    the text that runs, of the latest kind of arguments
+    explain   what was made of the program, in words
+    """
+
+    def __init__(self, f):
+        if not callable(f):
+            raise TypeError(f"compile: a function wanted, not a {type(f).__name__}")
+        self.f, self._kernels, self._lock = f, OrderedDict(), threading.Lock()
+        self._latest, self._warned = None, False
+        named(self, f)
+
+    def __call__(self, *args):
+        key = _kind(args)
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            kernel = self._traced(key, args)
+        self._latest = kernel
+        return kernel(args)
+
+    def _traced(self, key, args):
+        with self._lock:
+            if key not in self._kernels:
+                self._kernels[key] = Kernel(self.f, args)
+            if len(self._kernels) > MOST:
+                self._kernels.popitem(last=False)
+                if not self._warned:
+                    self._warned = True
+                    warnings.warn(
+                        f"compiled {called(self.f)} has met more than {MOST} kinds of arguments, "
+                        f"and is traced for each; pass arrays of few shapes, and numbers that "
+                        f"change as floats",
+                        RetracingWarning,
+                        stacklevel=3,
+                    )
+            return self._kernels[key]
+
+    @property
+    def source(self):
+        """The text that runs, of the latest kind of arguments; "" before the first call."""
+        return self._latest.text if self._latest else ""
+
+    def explain(self):
+        """What was made of the program: a text."""
+        if self._latest is None:
+            return f"{called(self.f)} has not been called yet"
+        return self._latest.explanation()
+
+    def __repr__(self):
+        return f"<compiled {called(self.f)}, for {len(self._kernels)} kinds of arguments>"
+
+
+def _kind(x):
+    """What a trace depends on: structure, shapes and types; the value of what is no array."""
+    kind = type(x)
+    if kind is np.ndarray:
+        return x.shape, x.dtype
+    if kind is float:
+        return kind
+    if kind in (tuple, list):
+        if len(x) > 8 and {*map(type, x)} == {float}:
+            return kind, len(x)
+        return kind, *map(_kind, x)
+    if kind is dict:
+        return kind, *((key, _kind(value)) for key, value in x.items())
+    if isinstance(x, Wrapper):
+        return kind, x.level, x.shape, x.dtype
+    if hasattr(x, "__tree__"):
+        modes = tuple(getattr(part, "training", None) for part in getattr(x, "modules", list)())
+        return kind, id(x), modes, *map(_kind, flatten(x)[0])
+    if kind_of(x):
+        return np.shape(x), x.dtype
+    try:
+        hash(x)
+    except TypeError:
+        return kind, id(x)
+    return kind, x
+
+
+class Kernel:
+    """A program traced for one kind of arguments, and the function generated from it."""
+
+    def __init__(self, f, args):
+        self.f, self.args = f, args  # kept, so that nothing else gets the ids in its kind
+        self.text, self.reason, self.run = "", "", None
+        values, _ = flatten(args)
+        if any(isinstance(value, Wrapper) for value in values):
+            self.reason = "an argument is inside a transformation"
+            return
+        tape = Tape()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TracingWarning)
+            self._trace(tape, f, args)
+        if tape.specialized:
+            what, where = tape.specialized[0]
+            at = f" at {where[0]}:{where[1]}" if where else ""
+            self.reason = f"it looks at {what} of a value{at}"
+            warnings.warn(
+                f"{called(f)} is not compiled: {self.reason}; what follows may differ from call "
+                f"to call. Use np.where instead of if, or keep values as arrays",
+                TracingWarning,
+                stacklevel=4,
+            )
+            return
+        self._generate(tape)
+
+    def _trace(self, tape, f, args):
+        values, rebuild = flatten(args)
+        traced = [tape.input(v) if kind_of(v) in ("f", "i", "u", "b") else v for v in values]
+        self.inputs = [tape.var_of(x) if type(x) is Traced else None for x in traced]
+        self.result = f(*rebuild(traced))
+        found, _ = flatten(self.result)
+        self.outputs = [tape.var_of(x) for x in found]
+
+    def __call__(self, args):
+        if self.run is None:
+            return self.f(*args)
+        try:
+            return self.run(args)
+        except (ArithmeticError, ValueError):  # 1/0 of Python floats is inf: NumPy knows
+            if not self.floats:
+                raise
+            return self.f(*args)
+
+    def _generate(self, tape):
+        outputs = [x for x in self.outputs if isinstance(x, Var)]
+        lines, stands = simplified(tape.lines, outputs)
+        self.outputs = [stands.get(x, x) if isinstance(x, Var) else x for x in self.outputs]
+        self.writer = writer = Generator(self, lines)
+        self.text, self.floats = writer.text, writer.floats
+        self.run = writer.function()
+
+    def explanation(self):
+        """What was made of the program, in words."""
+        if self.reason:
+            return f"{called(self.f)} is run as it is: {self.reason}."
+        w = self.writer
+        made = sum(buffer for buffer in w.buffers)
+        return "\n".join([
+            f"{called(self.f)}: {len(w.lines)} calls, {w.views} of them views.",
+            f"{w.written} write into {len(w.buffers)} buffers, {w.in_place} in place: {made:,} "
+            f"bytes where results of their own would take {w.total:,}.",
+            f"{len(w.lines) - w.views - w.written} make arrays of their own: what is returned, "
+            f"numbers, and calls that cannot write into a buffer"
+            + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
+        ])  # fmt: skip
+
+
+class Generator:
+    """Writes the function of a list of lines.
+
+    buffers   bytes of each
+    """
+
+    def __init__(self, kernel, lines):
+        self.lines, self.outputs = lines, kernel.outputs
+        self.names, self.space, self.known = {}, {"np": np, "math": math}, {}
+        self.floats, self.buffers, self.outs, self.fresh = False, [], [], set()
+        self.views = self.written = self.in_place = self.total = 0
+        inputs = iter(kernel.inputs)
+        taken = [
+            line
+            for i, arg in enumerate(kernel.args)
+            for line in self._take(f"args[{i}]", arg, inputs)
+        ]
+        self._find_lives()
+        body = [self._line(i, line) for i, line in enumerate(lines)]
+        body.append(f"return {self._result(kernel.result, iter(self.outputs))}")
+        if self.outs:
+            taken.append(f"{', '.join(name for name, *_ in self.outs)}, = buffers")
+        head = f"def run(args{', buffers' if self.outs else ''}):"
+        self.text = "\n".join([head, *(f"    {line}" for line in [*taken, *body])]) + "\n"
+
+    def function(self):
+        """The function; buffers are lent to one call at a time."""
+        exec(builtins.compile(self.text, "<compiled>", "exec"), self.space)
+        run = self.space["run"]
+        if not self.outs:
+            return run
+        free = []
+
+        def lent(args):
+            buffers = free.pop() if free else self._made()
+            try:
+                return run(args, buffers)
+            finally:
+                free.append(buffers)
+
+        return lent
+
+    def _made(self):
+        """Buffers for one call, and their views as the lines write them."""
+        memory = [np.empty(size, np.uint8) for size in self.buffers]
+        found = []
+        for _, i, shape, dtype, axes in self.outs:
+            flat = memory[i][: math.prod(shape) * dtype.itemsize].view(dtype)
+            whole = flat.reshape([shape[axis] for axis in axes])
+            found.append(whole.transpose(np.argsort(axes)))
+        return found
+
+    # --- arguments and results ---
+
+    def _take(self, path, tree, inputs):
+        """Lines that give the arguments' leaves names."""
+        if type(tree) in (list, tuple) and tree and not any(map(_is_container, tree)):
+            found = [next(inputs) for _ in tree]
+            names = [self._input(var) for var in found]
+            return [f"{', '.join(names)}, = {path}"]
+        if type(tree) in (list, tuple):
+            parts = enumerate(tree)
+        elif type(tree) is dict:
+            parts = tree.items()
+        elif tree is None:
+            return []
+        elif _is_container(tree):
+            leaves_, _ = flatten(tree, by_value=False)
+            if all(hasattr(leaf, "node") for leaf in leaves_):  # a module's parameters
+                return [f"{self._input(next(inputs))} = {self._bound(leaf, 'p')}.node.value"
+                        for leaf in leaves_]  # fmt: skip
+            names = [self._input(next(inputs)) for _ in leaves_]
+            return [f"{', '.join(names)}, = {self._bound(_leaves, 'leaves')}({path})"] * bool(names)
+        else:
+            return [f"{self._input(next(inputs))} = {path}"]
+        return [
+            line for key, part in parts for line in self._take(f"{path}[{key!r}]", part, inputs)
+        ]
+
+    def _input(self, var):
+        name = f"x{len(self.names)}" if var is not None else "_"
+        if var is not None:
+            self.names[var] = name
+        return name
+
+    def _result(self, tree, outputs):
+        """A result as an expression, in the structure that the function gave."""
+        if type(tree) in (list, tuple):
+            inside = "".join(f"{self._result(part, outputs)}, " for part in tree)
+            return f"[{inside}]" if type(tree) is list else f"({inside})"
+        if type(tree) is dict:
+            parts = (f"{k!r}: {self._result(v, outputs)}" for k, v in tree.items())
+            return f"{{{', '.join(parts)}}}"
+        if tree is None:
+            return "None"
+        if _is_container(tree):
+            found, rebuild = flatten(tree)
+            inside = ", ".join(self._returned(next(outputs)) for _ in found)
+            return f"{self._bound(rebuild, 'rebuild')}([{inside}])"
+        return self._returned(next(outputs))
+
+    # --- memory ---
+
+    def _find_lives(self):
+        """Which line reads each value's memory last; views count for what they are views of."""
+        self.root, self.last = {}, {}
+        for i, line in enumerate(self.lines):
+            if line.operation.name in VIEWS or _is_basic(line):
+                for var in line.writes():
+                    self.root[var] = self._root(line.args[0])
+            for var in line.reads():
+                self.last[self._root(var)] = i
+        for x in self.outputs:
+            if isinstance(x, Var):
+                self.last[self._root(x)] = len(self.lines)
+        self.returned = {self._root(x) for x in self.outputs if isinstance(x, Var)}
+        self.own = {}  # root -> (buffer, shape, type, order of the axes in memory)
+        self.idle = []  # buffers nobody needs now
+
+    def _root(self, var):
+        return self.root.get(var, var)
+
+    def _buffer(self, i, line, y):
+        """A name for the memory the result is written into: an operand's own, or an idle buffer."""
+        elementwise = line.operation.kind == "elementwise" or isinstance(line.operation, Constant)
+        dying = {self._root(v) for v in line.reads() if self.last.get(self._root(v)) == i}
+        size, layout = y.nbytes, _layout(y)
+        place = None
+        if elementwise:
+            for var in line.reads():
+                root = self._root(var)
+                if root in dying and var is root and self.own.get(root, ())[1:] == layout:
+                    place = self.own.pop(root)[0]
+                    self.in_place += 1
+                    break
+        if place is None:
+            fitting = [b for b in self.idle if size <= self.buffers[b] <= 4 * size]
+            if fitting:
+                place = min(fitting, key=lambda b: self.buffers[b])
+                self.idle.remove(place)
+            else:
+                place = len(self.buffers)
+                self.buffers.append(size)
+        for name, *key in self.outs:
+            if key == [place, *layout]:
+                return place, name
+        self.outs.append((f"b{len(self.outs)}", place, *layout))
+        return place, self.outs[-1][0]
+
+    def _release(self, i, line):
+        for var in line.reads():
+            root = self._root(var)
+            if self.last.get(root) == i and root in self.own:
+                self.idle.append(self.own.pop(root)[0])
+
+    # --- text ---
+
+    def _line(self, i, line):
+        results = line.writes()
+        for var in results:
+            self.names[var] = f"v{var.number}"
+        target = ", ".join(self.names[var] for var in results)
+        if len(results) == 1 and isinstance(line.results, tuple):
+            target += ","
+        y = line.results.value if isinstance(line.results, Var) else None
+        args = [self._text(x) for x in line.args]
+        if self._on_floats(line):
+            self.floats = True
+            return f"{target} = {self._number(line, args)}"
+        if line.operation.name in VIEWS or _is_basic(line):
+            self.views += 1
+            return f"{target} = {self._call(line, args)}"
+        writes = self._writer(line)
+        if isinstance(y, np.ndarray):
+            self.total += y.nbytes
+        buffered = (
+            writes is not None and isinstance(y, np.ndarray) and y.ndim and y.size
+            and line.results not in self.returned
+        )  # fmt: skip
+        if not buffered:
+            self._release(i, line)
+            if isinstance(y, np.ndarray) and line.results not in self.returned:
+                self.fresh.add(line.operation.name)
+            return f"{target} = {writes(args, '') if writes else self._call(line, args)}"
+        place, out = self._buffer(i, line, y)
+        self._release(i, line)
+        self.own[line.results] = place, *_layout(y)
+        self.written += 1
+        if line.results not in self.last:
+            self.idle.append(self.own.pop(line.results)[0])
+        return f"{target} = {writes(args, out)}"
+
+    def _writer(self, line):
+        """``(args, out) -> `` the text of a call that writes into `out`; None if none does."""
+        operation, options = line.operation, line.options
+        function = operation.function
+        ufunc = isinstance(function, np.ufunc) and function.nout == 1 and not options
+        direct = operation.forward is function or isinstance(operation, Constant)
+        if ufunc and direct and function.nin == len(line.args):
+            name = self._bound(function)
+            return lambda args, out: f"{name}({', '.join([*args, out] if out else args)})"
+        if (
+            operation.name in REDUCTIONS
+            and set(options) <= {"axis", "keepdims"}
+            and (getattr(function, "__module__", "") == "numpy" and len(line.args) == 1)
+        ):
+            name = self._bound(REDUCTIONS[operation.name].reduce, operation.name)
+            axis, kept = options.get("axis"), bool(options.get("keepdims", False))
+            if kind_of(line.args[0].value if isinstance(line.args[0], Var) else None) == "f":
+                return lambda args, out: f"{name}({args[0]}, {axis}, None, {out or None}, {kept})"
+        return None
+
+    def _call(self, line, args):
+        """A call of the operation's own forward."""
+        operation = line.operation
+        first = line.args[0].value if line.args and isinstance(line.args[0], Var) else None
+        if not isinstance(first, np.ndarray):  # numbers have no methods
+            pass
+        elif operation.name == "transpose" and line.options.get("axes") is None:
+            return f"{args[0]}.T"
+        elif operation.name == "reshape" and set(line.options) <= {"shape", "newshape"}:
+            (shape,) = line.options.values()
+            return f"{args[0]}.reshape({self._text(shape)})"
+        elif operation.name == "getitem":
+            return f"{args[0]}[{self._text(line.options['index'])}]"
+        inside = [*args, *(f"{k}={self._text(v)}" for k, v in line.options.items())]
+        return f"{self._bound(operation.forward, operation.name)}({', '.join(inside)})"
+
+    def _number(self, line, args):
+        """A call on Python floats."""
+        operation = line.operation
+        if operation.name in SIGNS and len(args) == 2:
+            return f"{args[0]} {SIGNS[operation.name]} {args[1]}"
+        if operation.name == "negative":
+            return f"-{args[0]}"
+        inside = [*args, *(f"{k}={self._text(v)}" for k, v in line.options.items())]
+        if operation.scalar is not None:
+            return f"{self._bound(operation.scalar, operation.name)}({', '.join(inside)})"
+        evaluate = self._bound(functools.partial(_evaluated, operation), operation.name)
+        return f"{evaluate}({', '.join(inside)})"
+
+    def _on_floats(self, line):
+        values = [x.value if isinstance(x, Var) else x for x in line.args]
+        elementwise = getattr(line.operation, "kind", None) == "elementwise"
+        return elementwise and all(type(v) in (float, int) for v in values)
+
+    def _returned(self, x):
+        """A result: of views of buffers, of inputs and of constants a copy."""
+        if not isinstance(x, Var):
+            return f"{self._text(x)}.copy()" if isinstance(x, np.ndarray) else self._text(x)
+        name = self.names[x]
+        if not isinstance(x.value, np.ndarray):
+            return name
+        made = any(x in line.writes() for line in self.lines)
+        again = sum(self._root(y) is self._root(x) for y in self.outputs if isinstance(y, Var)) > 1
+        return name if made and self._root(x) is x and not again else f"{name}.copy()"
+
+    def _text(self, x):
+        if isinstance(x, Var):
+            return self.names[x]
+        if isinstance(x, (list, tuple)) and any(isinstance(v, Var) for v in leaves(x)):
+            inside = ", ".join(map(self._text, x))
+            return f"[{inside}]" if isinstance(x, list) else f"({inside},)"
+        if type(x) in (int, bool, str, type(None)) or (type(x) is float and math.isfinite(x)):
+            return repr(x)
+        if type(x) is tuple and all(type(v) is int for v in x):
+            return repr(x)
+        if isinstance(x, slice) and any(isinstance(v, Var) for v in leaves(x)):
+            return f"slice({', '.join(self._text(v) for v in (x.start, x.stop, x.step))})"
+        return self._bound(x, "c")
+
+    def _bound(self, x, name=None):
+        """The name under which the text finds an object."""
+        if id(x) not in self.known:
+            name = name or getattr(x, "__name__", "c")
+            name = f"{name if name.isidentifier() else 'f'}_{len(self.known)}"
+            self.known[id(x)] = name
+            self.space[name] = x
+        return self.known[id(x)]
+
+
+def _is_container(x):
+    """Whether `flatten` looks into it."""
+    return x is None or isinstance(x, (list, tuple, dict)) or hasattr(x, "__tree__")
+
+
+def _leaves(tree):
+    return flatten(tree)[0]
+
+
+def _layout(y):
+    """Shape, type, and the axes from the slowest to the fastest in memory: sums go along it, and
+    their last bit depends on it.
+    """
+    return y.shape, y.dtype, tuple(sorted(range(y.ndim), key=lambda axis: -y.strides[axis]))
+
+
+def _evaluated(operation, *args, **options):
+    return operation.evaluate(args, options)
+
+
+def _is_basic(line):
+    """Whether a line reads elements by an index that gives a view."""
+    if line.operation.name != "getitem":
+        return False
+    index = line.options["index"]
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(p, (int, slice, type(None), type(Ellipsis))) for p in parts) and not any(
+        isinstance(v, Var) for v in leaves(list(parts))
+    )

@@ -406,7 +406,7 @@ class Generator:
         direct = operation.forward is function or isinstance(operation, Constant)
         if ufunc and direct and function.nin == len(line.args):
             name = self._bound(function)
-            return lambda args, out: f"{name}({', '.join([*args, out] if out else args)})"
+            return lambda args, out: f"{name}({', '.join([*args, f'out={out}'] if out else args)})"
         if (
             operation.name in REDUCTIONS
             and set(options) <= {"axis", "keepdims"}

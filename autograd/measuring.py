@@ -65,17 +65,10 @@ class Case:
             with self.memo.first():
                 run = Recorded(program, self.argnums, self.xs, {})
         finally:
-            self.undo()
+            self.memo.undo()
         self.ys = self.results(run)
         self.saved = _kept(run, self.leaves)
         self.step = at_once(run)
-
-    def undo(self):
-        """Put generators and buffers back to where they were before the first evaluation."""
-        for generator, state in reversed(self.memo.draws):
-            generator.bit_generator.state = state
-        for (_, name), (buffers, before) in self.memo.buffers.items():
-            buffers[name] = before
 
     def again(self):
         """A block in which f, evaluated once, draws what it drew first, and changes no buffer."""

@@ -27,6 +27,13 @@ class Memo:
         with _entered(self):
             yield
 
+    def undo(self):
+        """Put generators and buffers back to where they were before."""
+        for generator, state in reversed(self.draws):
+            generator.bit_generator.state = state
+        for (_, name), (buffers, before) in self.buffers.items():
+            buffers[name] = before
+
     @contextmanager
     def again(self):
         """Within this block, repeat them."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..families import Constant
 from ..primitive import Wrapper, kind_of, leaves
+from ..repeat import Memo
 from ..transforms import called, named
 from ..tree import flatten
 from .record import simplified
@@ -147,11 +148,16 @@ class Kernel:
         if any(isinstance(value, Wrapper) for value in values):
             self.reason = "an argument is inside a transformation"
             return
-        tape = Tape()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TracingWarning)
-            self._trace(tape, f, args)
-        if tape.specialized:
+        tape, memo = Tape(), Memo()
+        try:
+            with warnings.catch_warnings(), memo.first():
+                warnings.simplefilter("ignore", TracingWarning)
+                self._trace(tape, f, args)
+        finally:
+            memo.undo()  # the first call draws, and changes buffers, as all others do
+        if memo.buffers:
+            self.reason = "it changes buffers, as batch normalization does while it trains"
+        elif tape.specialized:
             what, where = tape.specialized[0]
             at = f" at {where[0]}:{where[1]}" if where else ""
             self.reason = f"it looks at {what} of a value{at}"
@@ -161,8 +167,8 @@ class Kernel:
                 TracingWarning,
                 stacklevel=4,
             )
-            return
-        self._generate(tape)
+        else:
+            self._generate(tape)
 
     def _trace(self, tape, f, args):
         values, rebuild = flatten(args)

@@ -68,16 +68,44 @@ class Compiled:
         if not callable(f):
             raise TypeError(f"compile: a function wanted, not a {type(f).__name__}")
         self.f, self._kernels, self._lock = f, OrderedDict(), threading.Lock()
-        self._latest, self._warned = None, False
+        self._latest, self._warned, self._parts = None, False, {}
         named(self, f)
 
     def __call__(self, *args):
-        key = _kind(args)
+        key = self._kind(args)
         kernel = self._kernels.get(key)
         if kernel is None:
             kernel = self._traced(key, args)
         self._latest = kernel
         return kernel(args)
+
+    def _kind(self, x):
+        """What a trace depends on: structure, shapes and types; the value of what is no array."""
+        kind = type(x)
+        if kind is np.ndarray:
+            return x.shape, x.dtype
+        if kind is float:
+            return kind
+        if kind in (tuple, list):
+            if len(x) > 8 and {*map(type, x)} == {float}:
+                return kind, len(x)
+            return kind, *map(self._kind, x)
+        if kind is dict:
+            return kind, *((key, self._kind(value)) for key, value in x.items())
+        if isinstance(x, Wrapper):
+            return kind, x.level, x.shape, x.dtype
+        if hasattr(x, "__tree__"):
+            if id(x) not in self._parts:  # kept, so that nothing else gets its id
+                self._parts[id(x)] = x, list(getattr(x, "modules", list)())
+            modes = [part.training for part in self._parts[id(x)][1]]
+            return kind, id(x), *modes
+        if kind_of(x):
+            return np.shape(x), x.dtype
+        try:
+            hash(x)
+        except TypeError:
+            return kind, id(x)
+        return kind, x
 
     def _traced(self, key, args):
         with self._lock:
@@ -109,33 +137,6 @@ class Compiled:
 
     def __repr__(self):
         return f"<compiled {called(self.f)}, for {len(self._kernels)} kinds of arguments>"
-
-
-def _kind(x):
-    """What a trace depends on: structure, shapes and types; the value of what is no array."""
-    kind = type(x)
-    if kind is np.ndarray:
-        return x.shape, x.dtype
-    if kind is float:
-        return kind
-    if kind in (tuple, list):
-        if len(x) > 8 and {*map(type, x)} == {float}:
-            return kind, len(x)
-        return kind, *map(_kind, x)
-    if kind is dict:
-        return kind, *((key, _kind(value)) for key, value in x.items())
-    if isinstance(x, Wrapper):
-        return kind, x.level, x.shape, x.dtype
-    if hasattr(x, "__tree__"):
-        modes = tuple(getattr(part, "training", None) for part in getattr(x, "modules", list)())
-        return kind, id(x), modes, *map(_kind, flatten(x)[0])
-    if kind_of(x):
-        return np.shape(x), x.dtype
-    try:
-        hash(x)
-    except TypeError:
-        return kind, id(x)
-    return kind, x
 
 
 class Kernel:
@@ -327,9 +328,11 @@ class Generator:
         for x in self.outputs:
             if isinstance(x, Var):
                 self.last[self._root(x)] = len(self.lines)
+        self.made = {var for line in self.lines for var in line.writes()}
         self.returned = {self._root(x) for x in self.outputs if isinstance(x, Var)}
         self.own = {}  # root -> (buffer, shape, type, order of the axes in memory)
-        self.idle = []  # buffers nobody needs now
+        self.idle = {}  # size -> buffers of it that nobody needs now
+        self.named = {}  # (buffer, shape, type, order) -> its name in the text
 
     def _root(self, var):
         return self.root.get(var, var)
@@ -348,24 +351,25 @@ class Generator:
                     self.in_place += 1
                     break
         if place is None:
-            fitting = [b for b in self.idle if size <= self.buffers[b] <= 4 * size]
+            fitting = [n for n, there in self.idle.items() if there and size <= n <= 4 * size]
             if fitting:
-                place = min(fitting, key=lambda b: self.buffers[b])
-                self.idle.remove(place)
+                place = self.idle[min(fitting)].pop()
             else:
                 place = len(self.buffers)
                 self.buffers.append(size)
-        for name, *key in self.outs:
-            if key == [place, *layout]:
-                return place, name
-        self.outs.append((f"b{len(self.outs)}", place, *layout))
-        return place, self.outs[-1][0]
+        if (place, *layout) not in self.named:
+            self.named[place, *layout] = f"b{len(self.outs)}"
+            self.outs.append((f"b{len(self.outs)}", place, *layout))
+        return place, self.named[place, *layout]
+
+    def _idle(self, place):
+        self.idle.setdefault(self.buffers[place], []).append(place)
 
     def _release(self, i, line):
         for var in line.reads():
             root = self._root(var)
             if self.last.get(root) == i and root in self.own:
-                self.idle.append(self.own.pop(root)[0])
+                self._idle(self.own.pop(root)[0])
 
     # --- text ---
 
@@ -401,7 +405,7 @@ class Generator:
         self.own[line.results] = place, *_layout(y)
         self.written += 1
         if line.results not in self.last:
-            self.idle.append(self.own.pop(line.results)[0])
+            self._idle(self.own.pop(line.results)[0])
         return f"{target} = {writes(args, out)}"
 
     def _writer(self, line):
@@ -465,7 +469,7 @@ class Generator:
         name = self.names[x]
         if not isinstance(x.value, np.ndarray):
             return name
-        made = any(x in line.writes() for line in self.lines)
+        made = x in self.made
         again = sum(self._root(y) is self._root(x) for y in self.outputs if isinstance(y, Var)) > 1
         return name if made and self._root(x) is x and not again else f"{name}.copy()"
 

@@ -22,6 +22,8 @@ from ..tree import flatten
 from .record import simplified
 from .trace import Tape, Traced, TracingWarning, Var
 
+BLOCK = 65536  # elements of large arrays that are worked on at a time
+LARGE = 4 * BLOCK  # elements from which that pays
 MOST = 16  # kinds of arguments a compiled function is kept for
 VIEWS = {
     "transpose", "reshape", "swapaxes", "moveaxis", "expand_dims", "squeeze", "broadcast_to",
@@ -83,7 +85,7 @@ class Compiled:
         """What a trace depends on: structure, shapes and types; the value of what is no array."""
         kind = type(x)
         if kind is np.ndarray:
-            return x.shape, x.dtype
+            return x.shape, x.dtype, x.flags.c_contiguous
         if kind is float:
             return kind
         if kind in (tuple, list):
@@ -207,6 +209,7 @@ class Kernel:
             f"{called(self.f)}: {len(w.lines)} calls, {w.views} of them views.",
             f"{w.written} write into {len(w.buffers)} buffers, {w.in_place} in place: {made:,} "
             f"bytes where results of their own would take {w.total:,}.",
+            f"{w.chained} on elements of large arrays are worked through in blocks.",
             f"{len(w.lines) - w.views - w.written} make arrays of their own: what is returned, "
             f"numbers, and calls that cannot write into a buffer"
             + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
@@ -220,10 +223,11 @@ class Generator:
     """
 
     def __init__(self, kernel, lines):
-        self.lines, self.outputs = lines, kernel.outputs
+        self.lines, self.chains = _in_chains(lines)
+        self.outputs = kernel.outputs
         self.names, self.space, self.known = {}, {"np": np, "math": math}, {}
         self.floats, self.buffers, self.outs, self.fresh = False, [], [], set()
-        self.views = self.written = self.in_place = self.total = 0
+        self.views = self.written = self.in_place = self.total = self.chained = 0
         inputs = iter(kernel.inputs)
         taken = [
             line
@@ -231,7 +235,11 @@ class Generator:
             for line in self._take(f"args[{i}]", arg, inputs)
         ]
         self._find_lives()
-        body = [self._line(i, line) for i, line in enumerate(lines)]
+        body, i = [], 0
+        while i < len(lines):
+            end = self.chains.get(i)
+            body += [self._line(i, self.lines[i])] if end is None else self._chain(i, end)
+            i = i + 1 if end is None else end
         body.append(f"return {self._result(kernel.result, iter(self.outputs))}")
         if self.outs:
             taken.append(f"{', '.join(name for name, *_ in self.outs)}, = buffers")
@@ -408,6 +416,66 @@ class Generator:
             self._idle(self.own.pop(line.results)[0])
         return f"{target} = {writes(args, out)}"
 
+    def _chain(self, start, end):
+        """Lines for operations on elements alone, all of one shape: worked through in blocks, whose
+        intermediate results stay in the processor's cache.
+        """
+        lines, y = self.lines[start:end], self.lines[start].results.value
+        out, flat, temporary, idle = [], {}, {}, {}
+        last = {var: i for i, line in enumerate(lines) for var in line.reads()}
+
+        def block_of(dtype):
+            if not idle.get(dtype):
+                self.buffers.append(BLOCK * dtype.itemsize)
+                layout = (BLOCK,), dtype, (0,)
+                self.outs.append((f"b{len(self.outs)}", len(self.buffers) - 1, *layout))
+                return self.outs[-1][0]
+            return idle[dtype].pop()
+
+        def operand(x):
+            value = x.value if isinstance(x, Var) else x
+            if x in temporary if isinstance(x, Var) else False:
+                return f"{temporary[x]}[:m]"
+            if _is_one_number(value):
+                return self._bound(value[(0,) * value.ndim + (...,)], "c")
+            if isinstance(value, np.ndarray) and value.ndim:
+                key = x if isinstance(x, Var) else id(x)
+                if key not in flat:
+                    flat[key] = f"f{len(flat)}"
+                    out.append(f"{flat[key]} = {self._text(x)}.reshape(-1)")
+                return f"{flat[key]}[s:e]"
+            return self._text(x)
+
+        inside = []
+        for i, line in enumerate(lines):
+            var = line.results
+            self.names[var] = f"v{var.number}"
+            self.written += 1
+            self.total += var.value.nbytes
+            args = [operand(x) for x in line.args]
+            for x in {*line.reads()}:
+                if x in temporary and last[x] == i:
+                    idle.setdefault(x.value.dtype, []).append(temporary.pop(x))
+            if self.last.get(var, -1) < end:  # nobody outside needs it
+                temporary[var] = block_of(var.value.dtype)
+                target = f"{temporary[var]}[:m]"
+            elif var in self.returned:
+                dtype = self._bound(var.value.dtype, "dtype")
+                out.append(f"{self.names[var]} = np.empty({var.value.shape}, {dtype})")
+                target = operand(var)
+            else:
+                place, name = self._buffer(-1, line, var.value)
+                self.own[var] = place, *_layout(var.value)
+                out.append(f"{self.names[var]} = {name}")
+                target = operand(var)
+            inside.append(f"    {self._writer(line)(args, target)}")
+        for i in range(start, end):
+            self._release(i, self.lines[i])
+        self.chained += end - start
+        loop = [f"for s in range(0, {y.size}, {BLOCK}):", f"    e = min(s + {BLOCK}, {y.size})",
+                "    m = e - s"]  # fmt: skip
+        return [*out, *loop, *inside]
+
     def _writer(self, line):
         """``(args, out) -> `` the text of a call that writes into `out`; None if none does."""
         operation, options = line.operation, line.options
@@ -495,6 +563,54 @@ class Generator:
             self.known[id(x)] = name
             self.space[name] = x
         return self.known[id(x)]
+
+
+def _in_chains(lines):
+    """``(lines, chains)``: chains of operations on elements of large arrays next to one another,
+    and the number of the line after each, by that of its first.
+    """
+    found, chains, todo = [], {}, list(lines)
+    while todo:
+        line = todo.pop(0)
+        size = _on_elements(line)
+        if not size:
+            found.append(line)
+            continue
+        chain, rest, late = [line], [], set()
+        for other in todo:
+            if _on_elements(other) == size and late.isdisjoint(other.reads()):
+                chain.append(other)
+            else:
+                rest.append(other)
+                late.update(other.writes())
+        if len(chain) > 1:
+            chains[len(found)] = len(found) + len(chain)
+        found += chain
+        todo = rest
+    return found, chains
+
+
+def _on_elements(line):
+    """The shape, where a line does one operation on each element of large arrays of that shape."""
+    operation, y = line.operation, getattr(line.results, "value", None)
+    if not isinstance(y, np.ndarray) or y.size < LARGE or line.options:
+        return None
+    function = operation.function
+    if not (isinstance(function, np.ufunc) and function.nout == 1 and function.signature is None):
+        return None
+    if operation.forward is not function and not isinstance(operation, Constant):
+        return None
+    for x in (line.results, *line.args):
+        value = x.value if isinstance(x, Var) else x
+        if np.ndim(value) and (value.shape != y.shape or not value.flags.c_contiguous):
+            if isinstance(x, Var) or not _is_one_number(value):
+                return None
+    return y.shape
+
+
+def _is_one_number(x):
+    """Whether a constant array is one number, broadcast."""
+    return isinstance(x, np.ndarray) and x.ndim > 0 and x.size > 1 and not any(x.strides)
 
 
 def _is_container(x):

@@ -3,6 +3,7 @@
 from benchmarks.workload import Workload
 from benchmarks.workloads import (
     arrays,
+    compiled,
     modes,
     networks,
     optimizers,
@@ -36,6 +37,7 @@ WORKLOADS: dict[str, Workload] = {
         modes.JVP,
         *plans.AUTO,
         *plans.PICKS,
+        *compiled.COMPILED,
         pictures.ALL,
         pictures.COLLAPSED,
     )

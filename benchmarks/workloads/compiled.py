@@ -1,0 +1,165 @@
+"""Programs traced once and run by what was generated of them, beside eager peers and jax.jit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.workload import Workload, at_most, faster
+from benchmarks.workloads import arrays, networks, scalars
+
+# --- numbers ----------------------------------------------------------------------------------
+
+
+def product_compiled():
+    from autograd import value_and_grad
+    from autograd.program import compile
+
+    def product(w):
+        p = w[0]
+        for wi in w[1:]:
+            p = p * wi
+        return p
+
+    fast = compile(value_and_grad(product))
+    return scalars.as_is, lambda w: fast(w)[1]
+
+
+def mapped_compiled():
+    """The network of scalars, written for one point, mapped over all of them and compiled."""
+    from autograd import relu, value_and_grad, vmap
+    from autograd.program import compile
+
+    sizes = scalars.SIZES
+
+    def score(parameters, x):
+        unused = iter(parameters)
+        for fan_in, neurons in zip(sizes, sizes[1:], strict=False):
+            last = neurons == sizes[-1]
+            layer = [([next(unused) for _ in range(fan_in)], next(unused)) for _ in range(neurons)]
+            x = [sum((wi * xi for wi, xi in zip(w, x, strict=True)), b) for w, b in layer]
+            x = x if last else [relu(activation) for activation in x]
+        return x[0]
+
+    def loss(parameters, points, labels):
+        scores = vmap(lambda x, y: score(parameters, [x[0], x[1]]))(points, labels)
+        data_loss = np.mean(relu(1 - labels * scores))
+        return data_loss + scalars.PENALTY * sum(p * p for p in parameters)
+
+    fast = compile(value_and_grad(loss))
+    parameters = scalars.initial_weights()
+
+    def prepare(points, labels):
+        return np.array(points), np.array(labels, float)
+
+    return prepare, lambda points, labels: fast(parameters, points, labels)[1]
+
+
+# --- arrays -----------------------------------------------------------------------------------
+
+
+def chain_compiled():
+    from autograd import value_and_grad
+    from autograd.program import compile
+
+    def total(h, w, b):
+        return np.sum(arrays.chain(np.tanh, h, w, b))
+
+    fast = compile(value_and_grad(total, argnums=(0, 1, 2)))
+    return scalars.as_is, lambda h, w, b: fast(h, w, b)[1][2]
+
+
+def network_compiled(sizes):
+    def setup():
+        import nn
+        from autograd import value_and_grad
+        from autograd.program import compile
+
+        model, _ = networks.ours_model(sizes)
+        fast = compile(value_and_grad(lambda model, x, y: nn.cross_entropy(model(x), y)))
+
+        def step(x, labels):
+            _, slopes = fast(model, x, labels)
+            return next(iter(slopes.parameters()))
+
+        return networks.as_is, step
+
+    return setup
+
+
+def many(rng):
+    return (rng.standard_normal(2_000_000, dtype=np.float32),)
+
+
+def mish_compiled():
+    from autograd import value_and_grad
+    from autograd.program import compile
+
+    def mish(x):
+        return np.sum(x * np.tanh(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)))
+
+    fast = compile(value_and_grad(mish))
+    return scalars.as_is, lambda x: fast(x)[1]
+
+
+def mish_torch():
+    import torch
+
+    def step(x):
+        torch.nn.functional.mish(x).sum().backward()
+        return x.grad
+
+    return lambda x: (torch.tensor(x, requires_grad=True),), step
+
+
+COMPILED = (
+    Workload(
+        name="compiled-product",
+        what="Speelpenning's product of 900 numbers, value and gradient, compiled",
+        data=scalars.factors,
+        sides={"ours": product_compiled, "micrograd": scalars.product_micrograd},
+        bars=(faster("micrograd", 25),),
+    ),
+    Workload(
+        name="compiled-scalar-mlp",
+        what="MLP 2-16-16-1 written for one point, mapped over 100 points and compiled",
+        data=scalars.moons,
+        sides={"ours": mapped_compiled, "micrograd": scalars.mlp_micrograd},
+        bars=(faster("micrograd", 100),),
+    ),
+    Workload(
+        name="compiled-tanh-chain",
+        what="1000 × tanh(h·w + b) on 8×8 arrays, forward and backward, compiled",
+        data=arrays.squares,
+        sides={"ours": chain_compiled, "torch": arrays.chain_torch},
+        bars=(faster("torch", 4),),
+    ),
+    Workload(
+        name="compiled-small-mlp",
+        what="MLP 64-32-10, batch 32, forward and backward, compiled",
+        data=networks.batches(networks.SMALL_SIZES, networks.SMALL_BATCH),
+        sides={
+            "ours": network_compiled(networks.SMALL_SIZES),
+            "torch": networks.torch_(networks.SMALL_SIZES),
+            "jax-jit": networks.jax_(networks.SMALL_SIZES, jit=True),
+        },
+        bars=(faster("torch", 5), faster("jax-jit", 1.5)),
+    ),
+    Workload(
+        name="compiled-large-mlp",
+        what="MLP 784-512-512-10, batch 128, forward and backward, compiled",
+        data=networks.batches(networks.LARGE_SIZES, networks.LARGE_BATCH),
+        sides={
+            "ours": network_compiled(networks.LARGE_SIZES),
+            "torch": networks.torch_(networks.LARGE_SIZES),
+            "gemms": networks.gemms(networks.LARGE_SIZES, networks.LARGE_BATCH),
+        },
+        bars=(faster("torch", 1.05), at_most("gemms", 1.1)),
+    ),
+    Workload(
+        name="compiled-mish",
+        what="mish of 2M float32 numbers, value and gradient, compiled",
+        data=many,
+        sides={"ours": mish_compiled, "torch": mish_torch},
+        bars=(faster("torch", 1),),
+    ),
+)

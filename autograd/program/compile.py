@@ -326,21 +326,43 @@ class Generator:
 
     def _find_lives(self):
         """Which line reads each value's memory last; views count for what they are views of."""
-        self.root, self.last = {}, {}
-        for i, line in enumerate(self.lines):
-            if line.operation.name in VIEWS or _is_basic(line):
-                for var in line.writes():
-                    self.root[var] = self._root(line.args[0])
-            for var in line.reads():
-                self.last[self._root(var)] = i
-        for x in self.outputs:
-            if isinstance(x, Var):
-                self.last[self._root(x)] = len(self.lines)
-        self.made = {var for line in self.lines for var in line.writes()}
-        self.returned = {self._root(x) for x in self.outputs if isinstance(x, Var)}
+        self.root, self.last, self.over = {}, {}, set()
+        self.made = {var: line for line in self.lines for var in line.writes()}
+        for assigning in (False, True):  # what is assigned into, if that was its last use
+            last, roots, self.last, self.root = self.last, self.root, {}, {}
+            for i, line in enumerate(self.lines):
+                view = line.operation.name in VIEWS or _is_basic(line)
+                if assigning and line.operation.name == "setitem":
+                    view = self._is_over(i, line, last, roots)
+                    self.over |= {line.results} if view else set()
+                if view:
+                    for var in line.writes():
+                        self.root[var] = self._root(line.args[0])
+                for var in line.reads():
+                    self.last[self._root(var)] = i
+            for x in self.outputs:
+                if isinstance(x, Var):
+                    self.last[self._root(x)] = len(self.lines)
+            self.returned = {self._root(x) for x in self.outputs if isinstance(x, Var)}
         self.own = {}  # root -> (buffer, shape, type, order of the axes in memory)
         self.idle = {}  # size -> buffers of it that nobody needs now
         self.named = {}  # (buffer, shape, type, order) -> its name in the text
+
+    def _is_over(self, i, line, last, roots):
+        """Whether an assignment may be made in the array itself, which nobody needs as it was.
+
+        last, roots   as they are where it makes a copy
+        """
+        x = line.args[0]
+        if not isinstance(x, Var) or last.get(roots.get(x, x)) != i:
+            return False
+        root = self._root(x)
+        maker, value = self.made.get(root), x.value
+        if maker is None or not isinstance(value, np.ndarray) or not value.flags.writeable:
+            return False
+        given = (v.value if isinstance(v, Var) else v for v in leaves(maker.args))
+        shared = (isinstance(g, np.ndarray) and np.may_share_memory(g, value) for g in given)
+        return value.dtype == line.results.value.dtype and not any(shared)
 
     def _root(self, var):
         return self.root.get(var, var)
@@ -396,6 +418,10 @@ class Generator:
         if line.operation.name in VIEWS or _is_basic(line):
             self.views += 1
             return f"{target} = {self._call(line, args)}"
+        if line.results in self.over:
+            self.in_place += 1
+            index = self._text(line.options["index"])
+            return f"{args[0]}[{index}] = {args[1]}; {target} = {args[0]}"
         writes = self._writer(line)
         if isinstance(y, np.ndarray):
             self.total += y.nbytes
@@ -480,6 +506,10 @@ class Generator:
         """``(args, out) -> `` the text of a call that writes into `out`; None if none does."""
         operation, options = line.operation, line.options
         function = operation.function
+        if operation.name == "copy" and not options:
+            function = np.positive  # the ufunc that copies
+            name = self._bound(function)
+            return lambda args, out: f"{name}({args[0]}{f', out={out}' if out else ''})"
         ufunc = isinstance(function, np.ufunc) and function.nout == 1 and not options
         direct = operation.forward is function or isinstance(operation, Constant)
         if ufunc and direct and function.nin == len(line.args):

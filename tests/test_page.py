@@ -4,6 +4,7 @@ Chromium is driven through Playwright; every page is a file of its own, and what
 network for, said on the console, or opened as a dialog fails the test.
 """
 
+import contextlib
 import math
 import re
 
@@ -459,6 +460,38 @@ def test_levels_show_more_and_less_and_say_what_is_left_out(show, pages):
         counts.append(tab.locator(".node").count())
         assert text(tab, "#note") == level["note"]
     assert counts == sorted(counts) and counts[0] < counts[-1] == len(page.data["items"])
+
+
+def tangle(count):
+    """Operations that read any two of the results so far: of no use to lay out in full."""
+    rng = np.random.default_rng(0)
+    values = [Tensor(float(v)) for v in rng.normal(size=50)]
+    for _ in range(count):
+        a, b = rng.integers(len(values), size=2)
+        values.append(np.tanh(values[a] * values[b]))
+    return sum(values[-100:], start=values[-1])
+
+
+def test_levels_are_those_that_graphviz_can_lay_out():
+    """A thousand boxes in a row it can, however early the parameters were made."""
+    layers = 300
+    page = explore(nn.MLP([3] * (layers + 1), activation=nn.Tanh)(np.ones(3)).sum())
+    assert page.data["levels"][-1]["label"] == "all"
+    assert len(page.data["items"]) == 3 * layers + 1 + 1 + (layers - 1)
+    page = explore(tangle(2900))
+    assert 2000 < len(page.data["items"]) < 2500
+    assert [level["label"] != "all" for level in page.data["levels"]] == [True]
+
+
+def test_of_a_deep_nest_the_first_levels_and_the_last_are_there():
+    y = Tensor(0.5, name="x")
+    with contextlib.ExitStack() as stack:
+        for depth in range(40):
+            stack.enter_context(scope(f"depth {depth}"))
+            y = np.sin(y)
+    page = explore(y)
+    assert len(page.data["levels"]) <= 14
+    assert page.data["levels"][-1]["label"] == "all" and page.svg.count('class="cluster"') == 40
 
 
 def test_the_box_in_the_middle_stays_there_when_the_level_changes(show, pages):

@@ -284,6 +284,13 @@ def test_too_many_operations():
         step(product, [1.0] * 500)
 
 
+def test_hundreds_of_operations_are_stepped_through_each_in_its_place():
+    """So many boxes are collapsed elsewhere; here all are shown."""
+    page = step(product, [1.0] * 100)
+    shown = [s["id"] for s in steps(page)]
+    assert len({*shown}) == 101 and all(f'id="{id}" class="node"' in page.svg for id in shown)
+
+
 def test_several_results():
     with pytest.raises(ValueError, match="one result, not 2"):
         step(lambda x: (x, x * x), 2.0)

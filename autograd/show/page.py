@@ -17,13 +17,14 @@ from .flows import flows
 from .formulas import heading
 from .numbers import in_bytes
 from .record import recorded
-from .scene import Box, Scene
+from .scene import Box, Scene, is_leaf
 from .values import bytes_of, dtype_of, full_shape, value_lines
 from .view import View
 
 HERE = Path(__file__).parent
 MOST = 2500  # boxes of a level that is laid out
-REACH = 100_000  # operations that its arrows pass by, all together: each costs Graphviz a place
+WORK = 25_000_000  # boxes times ranks that arrows span: Graphviz takes some seconds for so many
+DEEPEST = 10  # levels that open the groups one depth after another; then all of them
 
 
 def explore(y, *args, names=None, direction="LR", title=None, save=None):
@@ -46,15 +47,14 @@ def explore(y, *args, names=None, direction="LR", title=None, save=None):
     """
     outputs, found = recorded("explore", y, args)
     scene = Scene(outputs, {**found, **(names or {})})
-    return page_of(scene, direction, title, None, save)
+    views, start = _levels(scene)
+    return page_of(scene, views, start, direction, title, save)
 
 
-def page_of(scene, direction, title, timeline, save, levels=None):
-    """The `Page` of a scene."""
+def page_of(scene, views, start, direction, title, save, timeline=None):
+    """The `Page` of a scene: its levels are `views`, and that with the number `start` is first."""
     output = scene.boxes[scene.outputs[0].node]
     title = str(title or output.name or "y")
-    views = levels or _levels(scene)
-    start = _start(scene, views)
     drawings = [Drawing(view, direction, "svg", (True, False, False)) for view in views]
     svgs = [_bare(drawing.render("svg").decode()) for drawing in drawings]
     data = {
@@ -107,19 +107,31 @@ class Page:
 
 
 def _levels(scene):
-    """Views of a scene from the coarsest to the finest, no two showing the same."""
+    """``(views, start)``: views of a scene from the coarsest to the finest, no two showing the
+    same, and which of them is readable as a whole.
+    """
+    first = View(scene)
     deepest = max(group.depth for group in scene.groups)
-    views = [View(scene, depth) for depth in range(deepest + 1)] + [View(scene)]
-    reach = sum(scene.box[a.target].place - scene.box[a.source].place for a in scene.arrows)
-    if len(scene.box) <= MOST and reach <= REACH:
-        views.append(View(scene, math.inf))
-    different = {frozenset(view.shown): view for view in views if len(view.shown) <= MOST}
-    return sorted(different.values(), key=lambda view: len(view.shown))
+    others = [first.at(depth) for depth in (*range(min(deepest, DEEPEST) + 1), math.inf)]
+    others = [v for v in others if len(v.shown) <= MOST and _work(v) <= WORK]
+    different = {frozenset(view.shown): view for view in (*others, first)}
+    views = sorted(different.values(), key=lambda view: len(view.shown))
+    return views, views.index(first)
 
 
-def _start(scene, views):
-    shown = frozenset(View(scene).shown)
-    return next(i for i, view in enumerate(views) if frozenset(view.shown) == shown)
+def _work(view):
+    """What laying a view out takes: its boxes times the ranks that its arrows span, all together.
+
+    Leaves stand just before a reader.
+    """
+    rank, leaves = dict.fromkeys(view.shown, 0), {}
+    for a, b, _ in view.arrows:
+        rank[b] = max(rank[b], rank[a] + 1)
+    for a, b, _ in view.arrows:
+        if is_leaf(view.shown[a]):
+            leaves[a] = min(leaves.get(a, math.inf), rank[b] - 1)
+    rank |= leaves
+    return len(view.shown) * sum(rank[b] - rank[a] for a, b, _ in view.arrows)
 
 
 def _level(view):

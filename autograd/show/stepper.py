@@ -66,7 +66,7 @@ def step(y, *args, tangents=None, names=None, direction="LR", title=None, save=N
         )
     sweeps = Sweeps(scene, tangents)
     timeline = {"programs": sweeps.programs, "steps": sweeps.steps}
-    page = page_of(scene, direction, title, timeline, save, [View(scene, math.inf, False)])
+    page = page_of(scene, [sweeps.view], 0, direction, title, save, timeline)
     page.programs = sweeps.text()
     return page
 
@@ -74,13 +74,15 @@ def step(y, *args, tangents=None, names=None, direction="LR", title=None, save=N
 class Sweeps:
     """The states of both sweeps.
 
+    view       the whole graph
     programs   the lines of "forward" and of "reverse" mode
     rows       for each row of both side by side the number of the line in it, or None
     steps      for each state what `page.js` shows of it
     """
 
     def __init__(self, scene, tangents):
-        self.scene, self.called = scene, Names(View(scene, math.inf, False))
+        self.scene, self.view = scene, View(scene, math.inf, False)
+        self.called = Names(self.view)
         self.boxes = [*scene.boxes.values()]
         self.leaves = [box for box in self.boxes if box.operation is None]
         self.operations = [box for box in self.boxes if box.operation is not None]

@@ -5,6 +5,7 @@ repeats the first one's arrows are shown, and not those from one to the next.
 """
 
 import math
+from copy import copy
 from numbers import Real
 
 import numpy as np
@@ -35,12 +36,21 @@ class View:
     """
 
     def __init__(self, scene, depth=None, fold=None):
-        if depth is not None and not (isinstance(depth, Real) and depth >= 0):
-            raise ValueError(f"depth is a number of levels to open, or math.inf, not {depth!r}")
         self.scene, self.readers = scene, {}
         for arrow in scene.arrows:
             self.readers.setdefault(arrow.source, []).append(arrow)
         self.looks, self.signatures = _signatures(scene, self.readers)
+        self._show(depth, fold)
+
+    def at(self, depth, fold=None):
+        """Another view of the same scene; which operations look alike is not worked out anew."""
+        other = copy(self)
+        other._show(depth, fold)
+        return other
+
+    def _show(self, depth, fold):
+        if depth is not None and not (isinstance(depth, Real) and depth >= 0):
+            raise ValueError(f"depth is a number of levels to open, or math.inf, not {depth!r}")
         if depth is None:
             self._choose(fold)
         else:
@@ -90,9 +100,9 @@ class View:
                 else:
                     self.collapsed[item.id] = item
                     self.stands |= {box.id: item.id for box in item.boxes()}
-        for copy, first in reversed(self.copies.items()):  # inside a first one may be copies
-            self.copies[copy] = first = self.copies.get(first, first)
-            self.stands[copy] = self.stands[first]
+        for later, first in reversed(self.copies.items()):  # inside a first one may be copies
+            self.copies[later] = first = self.copies.get(first, first)
+            self.stands[later] = self.stands[first]
         self._place_leaves()
         if bundle is not None:
             self._bundle(bundle)
@@ -115,9 +125,9 @@ class View:
             begin = turn = self._number(pattern[0])
             for i, item in enumerate(items[start + period : at]):
                 turn = turn if i % period else self._number(item)
-                for copy, first in zip(_boxes(item), _boxes(pattern[i % period]), strict=True):
-                    self.copies[copy.id] = first.id
-                    self.turns[copy.id] = begin, turn, first.id
+                for later, first in zip(_boxes(item), _boxes(pattern[i % period]), strict=True):
+                    self.copies[later.id] = first.id
+                    self.turns[later.id] = begin, turn, first.id
             if period > 1 or isinstance(pattern[0], Box):
                 name = f"{group.id}r{start}"
                 pattern = [Group(name, f"×{times:,}", "repeat", group, pattern)]

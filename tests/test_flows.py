@@ -99,6 +99,40 @@ def test_shares_of_arrays_are_shares_of_the_squared_gradient():
     assert by_target["multiply"] == pytest.approx(x.data @ slope / size, rel=1e-3)  # one of two
 
 
+def test_a_path_ends_at_each_output_with_what_goes_no_further():
+    """y1 = 2 x and y2 = 3 y1 together grow by 8 where x does by 1: 2 of them are y1's."""
+    x = Tensor(3.0)
+    y1 = x * 2.0
+    (flow,) = flows(Scene([y1, y1 * 3.0]))
+    assert {len(p["ids"]): p["share"] for p in flow["paths"]} == {2: 2 / 8, 3: 6 / 8}
+    assert sorted(flow["shares"].values()) == [6 / 8, 1.0]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_shares_are_the_same_whatever_the_outputs_unit(scale):
+    x = Tensor(np.array([2.0, 1.0]))
+    (flow,) = flows(Scene([np.sum(x * scale + x * (3 * scale))]))
+    assert sorted(path["share"] for path in flow["paths"]) == [0.25, 0.75]
+    assert sorted(flow["shares"].values()) == [0.25, 0.25, 0.75, 0.75, 1.0]
+
+
+def test_the_arrow_into_an_operation_with_several_results_carries_what_they_all_do():
+    """Of log |det A| + sum A the first part's gradient is A⁻ᵀ, the second's all ones."""
+    A = np.array([[2.0, 1.0], [0.5, 3.0]])
+    x = Tensor(A)
+    scene = Scene([np.linalg.slogdet(x)[1] + np.sum(x)])
+    (flow,) = flows(scene)
+    one, two = np.linalg.inv(A).T, np.ones((2, 2))
+    size = np.sum((one + two) ** 2)
+    by_target = {
+        scene.box[scene.arrows[n].target].operation: share
+        for n, share in flow["shares"].items()
+        if scene.arrows[n].source == flow["id"]
+    }
+    assert by_target["slogdet"] == pytest.approx(np.sum(one * (one + two)) / size, rel=1e-3)
+    assert by_target["sum"] == pytest.approx(np.sum(two * (one + two)) / size, rel=1e-3)
+
+
 def test_paths_that_work_against_each_other():
     x = Tensor(1.5)
     (flow,) = flows(Scene([3.0 * x - x]))

@@ -1,8 +1,8 @@
 """How much of an input's gradient comes by way of each arrow, and of each path.
 
 Let x̄ be the gradient of the output by an input x, and let x move along x̄/⟨x̄, x̄⟩, so that the
-output grows by 1.  With v̇ the tangent of a node and c the cotangent that an arrow u → v hands to
-u, the arrow's share is ⟨c, u̇⟩.  What arrives at a node is what leaves it, and over any cut between
+output grows by 1.  With v̄ the gradient of a node v and v̇ its tangent where u alone moves, the share
+of the arrow u → v is ⟨v̄, v̇⟩.  What arrives at a node is what leaves it, and over any cut between
 x and the output the shares add up to 1: an input's gradient flows through the graph.  Shares may
 be negative, or above 1, where paths work against each other.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from ..forward import push_forward
 from ..graph import Node
 from ..primitive import plain
-from .scene import arrow_pull, seed_of_ones
+from .scene import seed_of_ones
 
 PATHS = 20  # listed for an input
 FOLLOWED = 2000  # arrows that are followed in search of the largest; a first path always ends
@@ -34,15 +34,14 @@ def flows(scene):
     outgoing = {}
     for number, arrow in enumerate(scene.arrows):
         outgoing.setdefault(arrow.source, []).append(number)
-    pulled = {}
-    return [Flow(scene, box, outgoing, pulled).found() for box in inputs]
+    return [Flow(scene, box, outgoing).found() for box in inputs]
 
 
 class Flow:
-    """The shares of one input; `pulled` keeps what arrows hand back, for all inputs."""
+    """The shares of one input."""
 
-    def __init__(self, scene, box, outgoing, pulled):
-        self.scene, self.box, self.outgoing, self.pulled = scene, box, outgoing, pulled
+    def __init__(self, scene, box, outgoing):
+        self.scene, self.box, self.outgoing = scene, box, outgoing
         self.outputs = {scene.boxes[y.node].id for y in scene.outputs}
 
     def found(self):
@@ -51,22 +50,22 @@ class Flow:
         paths = count[self.box.id]
         shown = paths if paths < 2**53 else f"{paths:.3e}" if paths < 10**300 else "1e300"
         about = {"id": self.box.id, "name": self.box.name or "input", "count": shown}
-        slope = self.box.gradient
-        size = None if slope is None else float(np.sum(np.square(np.asarray(slope, float))))
-        if not count[self.box.id] or not size or not np.isfinite(size):
+        slope = np.asarray(0.0 if self.box.gradient is None else self.box.gradient, float)
+        self.growth = float(np.max(np.abs(slope), initial=0.0))  # apart: its square may overflow
+        if not count[self.box.id] or not self.growth or not np.isfinite(self.growth):
             return about | {"shares": {}, "paths": []}
-        move = np.asarray(slope, float) / size
+        slope = slope / self.growth
+        move = slope / np.sum(np.square(slope))
         self.start = float(move) if type(self.box.value) is float else move
         nodes = self.scene.nodes
         with np.errstate(all="ignore"):
             moves = push_forward(nodes, {self.box.node: self.start})
-            self.moves = {self.scene.boxes[n].id: t for n, t in zip(nodes, moves, strict=True)}
             shares = {
-                number: self._share(self.scene.arrows[number], self.moves[id])
-                for id, n in count.items() if n
-                for number in self.outgoing.get(id, [])
+                number: self._over(number, move)[0]
+                for node, move in zip(nodes, moves, strict=True)
+                for number in self.outgoing.get(self.scene.boxes[node].id, [])
                 if count.get(self.scene.arrows[number].target)
-            }  # fmt: skip
+            }
             return about | {
                 "shares": {n: _short(s) for n, s in shares.items() if s is not None},
                 "paths": self._paths(count),
@@ -85,73 +84,61 @@ class Flow:
                 count[box.id] = (box.id in self.outputs) + sum(count[id] for id in onwards)
         return count
 
-    def _share(self, arrow, move):
-        """⟨c, u̇⟩ of an arrow, for the tangent `move` of its source; None where it has none."""
-        source, target = self.scene.box[arrow.source], self.scene.box[arrow.target]
+    def _over(self, number, move):
+        """``(share, tangent)`` over an arrow whose source moves so: what of the output's growth
+        comes this way, and how the target moves; None for either where it does not.
+        """
         if move is None:
+            return None, None
+        arrow = self.scene.arrows[number]
+        target = self.scene.box[arrow.target]
+        args = [s.value if isinstance(s, Node) else s for s in target.node.inputs]
+        moves = [move if i == arrow.place else None for i in range(len(args))]
+        moved = target.node.primitive.push(moves, target.value, args, target.node.options or {})
+        return self._flow(target, moved), moved
+
+    def _flow(self, box, moved):
+        """⟨ȳ, ẏ⟩ of a box that moves so; of one with several results their sum."""
+        if moved is None or not isinstance(box.value, (tuple, list)):
+            return self._product(box.gradient, moved)
+        parts = (self.scene.box[self.scene.arrows[n].target] for n in self.outgoing[box.id])
+        flows = (self._product(b.gradient, moved[b.node.options["index"]]) for b in parts)
+        return sum(flow for flow in flows if flow is not None)
+
+    def _product(self, g, t):
+        if g is None or t is None:
             return None
-        if isinstance(source.value, (tuple, list)):
-            return _product(target.gradient, self.moves.get(target.id))  # a part of several results
-        if isinstance(target.value, (tuple, list)) or target.gradient is None:
-            return None
-        key = arrow.target, arrow.place
-        if key not in self.pulled:
-            self.pulled[key] = arrow_pull(target.node, arrow.place, target.gradient)
-        return _product(self.pulled[key], move)
+        return float(np.sum(np.multiply(plain(g), plain(t)))) / self.growth
 
     def _paths(self, count):
         """The largest paths: those whose beginnings carry most are followed first, to the end."""
         found, followed, order = [], 0, 0
-        queue = [(-1.0, 0, 1.0, self.box.id, (), self.start)]
+        queue = [(-1.0, 0, self.box.id, (), self.start)]
         while queue and len(found) < PATHS and followed < FOLLOWED:
-            _, _, share, id, arrows, move = heapq.heappop(queue)
+            _, _, id, arrows, move = heapq.heappop(queue)
             while id is not None:
                 followed += 1
-                if id in self.outputs:
-                    found.append(self._path(arrows, share))
+                if id in self.outputs:  # where more follows, not all of what arrives ends here
+                    ends = self._product(seed_of_ones(self.scene.box[id].value), move)
+                    ids = [self.box.id, *(self.scene.arrows[number].target for number in arrows)]
+                    share = _short(0.0 if ends is None else ends)
+                    found.append({"share": share, "ids": ids, "arrows": list(arrows)})
                 onwards = []
                 for number in self.outgoing.get(id, []):
                     target = self.scene.arrows[number].target
                     if count.get(target):
-                        carried, moved = self._carried(number, move, share)
+                        share, moved = self._over(number, move)
                         order += 1
-                        size = -abs(carried) if np.isfinite(carried) else 0.0
-                        onwards.append((size, order, carried, target, (*arrows, number), moved))
+                        size = -abs(share) if share is not None and np.isfinite(share) else 0.0
+                        onwards.append((size, order, target, (*arrows, number), moved))
                 id = None
                 if onwards:
                     best = min(onwards)
-                    _, _, share, id, arrows, move = best
+                    _, _, id, arrows, move = best
                     for other in onwards:
                         if other is not best:
                             heapq.heappush(queue, other)
         return sorted(found, key=lambda path: -abs(path["share"] or 0))
-
-    def _path(self, arrows, share):
-        ids = [self.box.id, *(self.scene.arrows[number].target for number in arrows)]
-        return {"share": _short(share), "ids": ids, "arrows": list(arrows)}
-
-    def _carried(self, number, move, share):
-        """What flows on over an arrow of what came by one path, and the target's tangent by it."""
-        arrow = self.scene.arrows[number]
-        target = self.scene.box[arrow.target]
-        moved = self._pushed(target.node, arrow.place, move)
-        if moved is None:
-            return 0.0, seed_of_ones(target.value) * 0
-        carried = _product(target.gradient, moved)
-        return share if carried is None else carried, moved
-
-    def _pushed(self, node, place, move):
-        """The tangent of a node where one operand alone moves."""
-        args = [s.value if isinstance(s, Node) else s for s in node.inputs]
-        moves = [move if i == place else None for i in range(len(args))]
-        return node.primitive.push(moves, node.value, args, node.options or {})
-
-
-def _product(g, t):
-    """⟨g, t⟩; None where one of them is missing or in several parts."""
-    if g is None or t is None or isinstance(t, (tuple, list)):
-        return None
-    return float(np.sum(np.multiply(plain(g), plain(t))))
 
 
 def _short(share):

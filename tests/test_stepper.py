@@ -177,6 +177,33 @@ def test_counters_are_those_of_the_ledger():
     assert last["reverse"]["operations"] == rows["reverse gradient"]
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda A: np.linalg.slogdet(A)[1],
+        lambda A: np.sum(np.linalg.svd(A, full_matrices=False)[1] ** 2),
+        lambda A: np.sum(np.linalg.eigh(A @ A.T)[1] * A),
+    ],
+    ids=["slogdet", "svd", "eigh"],
+)
+def test_operations_with_several_results_are_counted_and_hand_back(f):
+    A = np.array([[2.0, 1.0], [0.5, 3.0]])
+    page = step(f, A)
+    counted = {row.name: row.counts.total for row in compare_modes(f, A).rows}
+    last = steps(page)[-1]["counters"]
+    assert last["forward"]["operations"] == counted["one direction (jvp)"]
+    assert last["reverse"]["operations"] == counted["reverse gradient"]
+    assert "dy/dA" in page.programs
+
+
+def test_what_several_results_hand_back_is_their_derivative():
+    """Of log |det A| it is A⁻ᵀ."""
+    A = np.array([[2.0, 1.0], [0.5, 3.0]])
+    line = step(lambda A: np.linalg.slogdet(A)[1], A).programs.splitlines()[-1]
+    numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", line)]
+    np.testing.assert_allclose(numbers, np.linalg.inv(A).T.ravel(), rtol=1e-3)
+
+
 def test_counters_never_fall_and_forward_mode_rests_while_reverse_goes_back():
     found = steps(step(lambda x: np.sin(x) * np.exp(x), 0.5))
     for before, after in zip(found, found[1:], strict=False):

@@ -237,8 +237,6 @@ def _advice(option):
 def seed_of_ones(value):
     """1 for every element of a node's value."""
     value = plain(value)
-    if isinstance(value, (tuple, list)):
-        return type(value)(map(seed_of_ones, value))
     return 1.0 if type(value) is float else np.ones_like(value)
 
 

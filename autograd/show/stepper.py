@@ -176,8 +176,9 @@ class Sweeps:
             f"The sweep back begins with {slope}.", live=live, gradient=[self.output.id],
         )  # fmt: skip
         for box in reversed(self.operations):
-            lines = self._hand_back(box, live)
-            self.done["reverse"] += _pull_cost(box.node, box.gradient)
+            g = self._cotangent(box)
+            lines = self._hand_back(box, g, live)
+            self.done["reverse"] += _pull_cost(box.node, g)
             live.discard(box.id)
             complete = []
             for id in self._sources(box):
@@ -190,18 +191,30 @@ class Sweeps:
                 self.arrows[box.id], live=live, gradient=complete,
             )  # fmt: skip
 
-    def _hand_back(self, box, live):
-        """Write what an operation gives to the cotangents of its operands."""
-        rules = cotangent_formulas(box.node, self._namer(box)) if _has_rules(box) else {}
+    def _cotangent(self, box):
+        """A box's gradient; of several results a tuple of theirs, zeros where one is not read."""
+        if not isinstance(box.value, (tuple, list)):
+            return box.gradient
+        parts = {b.node.options["index"]: b.gradient
+                 for b in self.operations if box.node in b.node.inputs}  # fmt: skip
+        return tuple(parts.get(i, np.zeros_like(part)) for i, part in enumerate(box.value))
+
+    def _hand_back(self, box, g, live):
+        """Write what an operation with the cotangent `g` gives to those of its operands."""
+        rules = {}
+        if isinstance(g, tuple):  # too long to be written out
+            rules = dict.fromkeys(range(len(box.node.inputs)), "…")
+        elif _has_rules(box):
+            rules = cotangent_formulas(box.node, self._namer(box))
         lines, begun = [], set(live)
         for number in self.arrows[box.id]:
             arrow = self.scene.arrows[number]
             source = self.scene.box[arrow.source]
-            if arrow.place in rules:
+            if arrow.place in rules and isinstance(box.node.inputs[arrow.place], Node):
                 again = source.id in begun
                 begun.add(source.id)
                 self.done["reverse"] += again * int(np.size(source.value))
-                amount = _text(arrow_pull(box.node, arrow.place, box.gradient))
+                amount = _text(arrow_pull(box.node, arrow.place, g))
                 sign = "+=" if again else "="
                 line = f"{self._slope(source.id)} {sign} {rules[arrow.place]} = {amount}"
                 lines.append(self._row(reverse=line)[1])

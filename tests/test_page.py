@@ -819,6 +819,21 @@ def test_in_a_notebooks_frame(show, pages):
         assert found["y"] + found["height"] <= outer["y"] + outer["height"] + 1
 
 
+def test_a_frame_that_gets_its_size_late_shows_the_first_step(show, pages):
+    """As in a notebook, where outputs are laid out after they have been loaded."""
+    frame = pages["stepper"]._repr_mimebundle_()["text/html"]
+    tab = show(f"<!doctype html><body><div style='width:40px; height:90px'>{frame}</div>")
+    inner = tab.frame_locator("iframe")
+    inner.locator("#stage .active").wait_for(state="attached")
+    tab.evaluate("document.querySelector('div').style = 'width: 860px'")
+    tab.wait_for_function("document.querySelector('iframe').clientWidth > 800")
+    tab.wait_for_timeout(500)
+    stage, first = (inner.locator(part).bounding_box() for part in ("#stage", "#stage .active"))
+    for side, size in (("x", "width"), ("y", "height")):
+        assert stage[side] - 1 <= first[side]
+        assert first[side] + first[size] <= stage[side] + stage[size] + 1
+
+
 @pytest.mark.parametrize("size", [(900, 600), (1400, 900), (480, 700)])
 @pytest.mark.parametrize("name", ["stepper", "network"])
 def test_nothing_overflows(show, pages, name, size):

@@ -173,7 +173,7 @@
 
   // --- pan and zoom: one transform ---------------------------------------------------------------
 
-  const view = { x: 0, y: 0, k: 1, fitted: true };
+  const view = { x: 0, y: 0, k: 1, settle: null }; // `settle` runs when the stage's size changes
   let resting;
 
   function place(glide = false) {
@@ -193,13 +193,21 @@
     view.k = Math.max(0.01, Math.min(fitScale(), 1.6));
     view.x = (stage.clientWidth - world.width * view.k) / 2;
     view.y = (stage.clientHeight - world.height * view.k) / 2;
-    view.fitted = true;
+    view.settle = fit;
     place(glide);
+  }
+  // The stepper begins where its text can be read, at the first box.
+  function begin() {
+    fit();
+    if (!timeline || view.k >= READABLE) return;
+    view.k = READABLE;
+    reveal(shapes.get(stand(timeline.steps[0].id)));
+    view.settle = begin;
   }
   function pan(dx, dy, glide = false) {
     view.x += dx;
     view.y += dy;
-    view.fitted = false;
+    view.settle = null;
     place(glide);
   }
   // What lies at (x, y) of the stage stays there.
@@ -209,7 +217,7 @@
     view.x = x - ((x - view.x) * k) / view.k;
     view.y = y - ((y - view.y) * k) / view.k;
     view.k = k;
-    view.fitted = false;
+    view.settle = null;
     place(glide);
   }
   const zoom = (factor) => zoomAt(stage.clientWidth / 2, stage.clientHeight / 2, factor, true);
@@ -218,7 +226,7 @@
     view.k = k;
     view.x = stage.clientWidth / 2 - (shape.x + shape.w / 2) * k;
     view.y = stage.clientHeight / 2 - (shape.y + shape.h / 2) * k;
-    view.fitted = false;
+    view.settle = null;
     place(true);
   }
 
@@ -291,7 +299,7 @@
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, lift);
   stage.addEventListener("pointerleave", (event) => dragged || lift(event));
   stage.addEventListener("scroll", () => stage.scrollTo(0, 0)); // focus scrolls; we pan instead
-  new ResizeObserver(() => view.fitted && fit()).observe(stage);
+  new ResizeObserver(() => view.settle?.()).observe(stage); // a frame may get its size late
 
   // --- choosing boxes ----------------------------------------------------------------------------
 
@@ -521,8 +529,7 @@
   // What is in the middle of the view stays there.
   function changeLevel(index) {
     const [mx, my] = [stage.clientWidth / 2, stage.clientHeight / 2];
-    const { fitted } = view;
-    const { k } = view;
+    const { k, settle } = view;
     const middle = ({ x, y, w, h }) => [view.x + (x + w / 2) * k, view.y + (y + h / 2) * k];
     let best = null;
     let least = Infinity;
@@ -535,7 +542,7 @@
     }
     const before = best && middle(shapes.get(stand(best)));
     showLevel(index);
-    if (fitted || !best) return fit();
+    if (settle || !best) return fit();
     const after = middle(shapes.get(stand(best)));
     pan(before[0] - after[0], before[1] - after[1]);
   }
@@ -921,9 +928,5 @@
 
   showLevel(level);
   showDetails(null);
-  fit();
-  if (timeline && view.k < READABLE) {
-    view.k = READABLE;
-    reveal(shapes.get(stand(timeline.steps[0].id)));
-  }
+  begin();
 })();

@@ -318,6 +318,13 @@ def test_hundreds_of_operations_are_stepped_through_each_in_its_place():
     assert len({*shown}) == 101 and all(f'id="{id}" class="node"' in page.svg for id in shown)
 
 
+def test_slopes_that_are_not_finite_are_shown_without_a_warning_or_an_error():
+    with np.errstate(all="ignore"):
+        y = np.sqrt(Tensor(0.0, name="x"))
+    with np.errstate(all="raise"):
+        assert "dv1 = dx / (2 * v1) = inf" in step(y, names={"v1": y}).programs
+
+
 def test_several_results():
     with pytest.raises(ValueError, match="one result, not 2"):
         step(lambda x: (x, x * x), 2.0)

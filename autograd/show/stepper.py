@@ -64,7 +64,8 @@ def step(y, *args, tangents=None, names=None, direction="LR", title=None, save=N
             f"step: {len(scene.order):,} operations are too many to step through, {MOST} are "
             f"shown; take a smaller example, or explore(y)"
         )
-    sweeps = Sweeps(scene, tangents)
+    with np.errstate(all="ignore"):  # a derivative that is not finite is shown as it is
+        sweeps = Sweeps(scene, tangents)
     timeline = {"programs": sweeps.programs, "steps": sweeps.steps}
     page = page_of(scene, [sweeps.view], 0, direction, title, save, timeline)
     page.programs = sweeps.text()

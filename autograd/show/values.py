@@ -76,6 +76,7 @@ def bytes_of(value):
     return int(getattr(value, "nbytes", 8))
 
 
+@np.errstate(all="ignore")
 def strip(value):
     """A strip of bars: a vector's elements in their order, other arrays' distribution.
 
@@ -90,8 +91,7 @@ def strip(value):
     if value.ndim == 1:
         places = np.linspace(0, heights.size, min(WIDTH, heights.size) + 1)[:-1].astype(int)
         sizes = np.diff(np.append(places, heights.size))
-        with np.errstate(under="ignore"):
-            heights = np.add.reduceat(heights / np.repeat(sizes, sizes), places)
+        heights = np.add.reduceat(heights / np.repeat(sizes, sizes), places)
         low = heights.min()
     else:
         low, high = heights.min(), heights.max()
@@ -114,6 +114,7 @@ def _elements(value):
     return np.array2string(value, separator=", ", max_line_width=10**6).replace("\n", "")
 
 
+@np.errstate(all="ignore")
 def _spread(value):
     """Least, mean and largest with a strip, and how many elements are no finite numbers."""
     if value.dtype.kind not in "fiu" or not value.size:

@@ -8,7 +8,7 @@ import pytest
 import autograd
 import nn
 from autograd import Tensor, compare_modes, grad, jvp
-from autograd.show import derivations, explore, step
+from autograd.show import derivations, draw, explore, step
 from autograd.show.derivations import cotangent_formulas, tangent_formula
 from autograd.show.scene import arrow_pull
 
@@ -322,7 +322,7 @@ def test_slopes_that_are_not_finite_are_shown_without_a_warning_or_an_error():
     with np.errstate(all="ignore"):
         y = np.sqrt(Tensor(0.0, name="x"))
     with np.errstate(all="raise"):
-        assert "dv1 = dx / (2 * v1) = inf" in step(y, names={"v1": y}).programs
+        assert "dy = dx / (2 * y) = inf" in step(y).programs
 
 
 def test_several_results():
@@ -334,6 +334,37 @@ def test_several_results():
 def test_a_function_of_nothing_that_moves(what):
     with pytest.raises(TypeError, match=rf"{what.__name__}: <lambda> returned 3.*floats"):
         what(lambda n: n + 1, 2)
+
+
+@pytest.mark.parametrize("what", [step, explore])
+def test_the_callers_name_of_a_result_comes_first(what):
+    """Only a result without one is called y, and not where that is something else."""
+    y = Tensor(2.0)
+    loss = y * 3.0
+    for names, wanted in (({"loss": loss, "y": y}, "loss = multiply"), ({}, "y = multiply"),
+                          ({"y": y}, "multiply")):  # fmt: skip
+        items = what(loss, names=names).data["items"]
+        assert items["n1"]["title"] == wanted
+        assert items["n0"]["title"] == ("y" if names else "input")
+
+
+@pytest.mark.parametrize("what", [step, explore])
+def test_options_that_are_none(what):
+    y = Tensor(2.0) * 2.0
+    with pytest.raises(ValueError, match='direction is "LR" or "TB", not \'RL\''):
+        what(y, direction="RL")
+    with pytest.raises(TypeError, match="names: pass a dict.*not a list"):
+        what(y, names=["y"])
+
+
+@pytest.mark.parametrize("what", [step, explore])
+def test_after_an_optimizers_step_the_message_says_what_can_be_drawn(what):
+    p = nn.Parameter(np.ones(2))
+    y = np.sum(p * p)
+    p.data -= 0.1
+    with pytest.raises(RuntimeError, match=r"written since.*draw\(y, gradients=False\)"):
+        what(y)
+    assert "sum" in draw(y, gradients=False).text
 
 
 @pytest.mark.parametrize("what", [step, explore])

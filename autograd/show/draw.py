@@ -68,8 +68,6 @@ def draw(
     v1 = x * x  = 4  ∂ 1
     """
     outputs = outputs_of(y, "draw")
-    if direction not in ("LR", "TB"):
-        raise ValueError(f'draw: direction is "LR" or "TB", not {direction!r}')
     _check_format(format)
     if save is not None:
         _check_path(save)
@@ -157,6 +155,8 @@ class Drawing:
     """
 
     def __init__(self, view, direction="LR", format="svg", lines=(True, False, False)):
+        if direction not in ("LR", "TB"):
+            raise ValueError(f'direction is "LR" or "TB", not {direction!r}')
         self.view, self.direction, self.format, self.lines = view, direction, format, lines
         self.source = _dot(view, direction, lines)
 

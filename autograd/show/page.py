@@ -45,16 +45,15 @@ def explore(y, *args, names=None, direction="LR", title=None, save=None):
     >>> page
     <Page of y: 3 boxes>
     """
-    outputs, found = recorded("explore", y, args)
-    scene = Scene(outputs, {**found, **(names or {})})
+    outputs, names = recorded("explore", y, args, names)
+    scene = Scene(outputs, names)
     views, start = _levels(scene)
     return page_of(scene, views, start, direction, title, save)
 
 
 def page_of(scene, views, start, direction, title, save, timeline=None):
     """The `Page` of a scene: its levels are `views`, and that with the number `start` is first."""
-    output = scene.boxes[scene.outputs[0].node]
-    title = str(title or output.name or "y")
+    title = str(title or scene.boxes[scene.outputs[0].node].name or "y")
     drawings = [Drawing(view, direction, "svg", (True, False, False)) for view in views]
     svgs = [_bare(drawing.render("svg").decode()) for drawing in drawings]
     data = {
@@ -90,7 +89,8 @@ class Page:
         return path
 
     def __repr__(self):
-        return f"<Page of {self.title}: {len(self.data['items']):,} boxes>"
+        count = len(self.data["items"])
+        return f"<Page of {self.title}: {count:,} box{'es' * (count != 1)}>"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         # in a frame of its own, neither the notebook's style nor its script meets the page's

@@ -8,18 +8,21 @@ from ..tensor import Tensor
 from ..transforms import called
 from ..tree import flatten
 from .draw import outputs_of
+from .scene import as_variables
 
 
-def recorded(what, y, args):
-    """``(outputs, names)`` of results `y`, or of the function `y` at the arguments `args`.
+def recorded(what, y, args, names):
+    """``(outputs, names)`` of results `y`, or of the function `y` at the arguments `args`; the
+    results are called y, y1, ... where neither they nor `names` have a name for them.
 
     A function's floating-point arguments become named inputs, and its lines are noted; Tensors
     and Modules are passed on as they are.
     """
+    names = as_variables(names)
     if not callable(y):
         if args:
             raise TypeError(f"{what}: arguments only go with a function; {what}(y) takes a result")
-        return outputs_of(y, what), {}
+        return _named(outputs_of(y, what), names)
     inputs = [_as_input(name, arg) for name, arg in zip(_names(y, args), args, strict=True)]
     with source_lines():
         result = y(*inputs)
@@ -30,7 +33,12 @@ def recorded(what, y, args):
             f"{what}: {called(y)} returned {result!r}, which does not depend on its arguments "
             f"by operations; pass floats, or arrays of floats"
         )
-    return outputs, {f"y{i}" if i else "y": out for i, out in enumerate(outputs) if not out.name}
+    return _named(outputs, names)
+
+
+def _named(outputs, names):
+    called = {f"y{i}" if i else "y": out for i, out in enumerate(outputs) if not out.name}
+    return outputs, {**names, **{name: y for name, y in called.items() if name not in names}}
 
 
 def _names(f, args):

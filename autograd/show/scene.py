@@ -118,7 +118,7 @@ class Scene:
     ):
         self.outputs = outputs
         self.nodes = history(*(y.node for y in outputs))[::-1]  # oldest first
-        self.given, modules = _given_names(names or {})
+        self.given, modules = _given_names(as_variables(names))
         self.whole = Group("g0", "", "graph")
         calls = _calls(self.nodes, self.given, scopes)
         called = [call.module for call in calls if call.module is not None]
@@ -128,13 +128,13 @@ class Scene:
         self._make_groups(calls)
         with np.errstate(all="ignore"):  # a derivative that is not finite is shown as it is
             if gradients:
-                with _advice("gradients=False"):
+                with _advice("draw(y, gradients=False)"):
                     self._work_out_gradients()
             if tangents is not None:
-                with _advice("without tangents="):
+                with _advice("draw(y) without tangents="):
                     self._work_out_tangents(tangents)
             if partials:
-                with _advice("partials=False"):
+                with _advice("draw(y, partials=False)"):
                     for arrow in self.arrows:
                         node = self.box[arrow.target].node
                         arrow.partial = partial_text(node, arrow.place)
@@ -226,12 +226,12 @@ class Scene:
 
 
 @contextmanager
-def _advice(option):
+def _advice(way):
     """An error of arrays written since, by an optimizer's step, says how to draw all the same."""
     try:
         yield
     except RuntimeError as error:
-        raise RuntimeError(f"{error}; or draw the graph with {option}") from error
+        raise RuntimeError(f"{error}; or use {way}") from error
 
 
 def seed_of_ones(value):
@@ -272,16 +272,21 @@ def directions(tangents, nodes):
 # --- names and calls ------------------------------------------------------------------------------
 
 
+def as_variables(names):
+    """What a caller passes as ``names=`` as a dict; TypeError for what is none."""
+    if names is not None and not hasattr(names, "items"):
+        raise TypeError(
+            f"names: pass a dict from names to variables, such as names=locals(), "
+            f"not a {type(names).__name__}"
+        )
+    return names or {}
+
+
 def _given_names(variables):
     """``(names, modules)``: id of a node, cell, array or Module -> the name the caller has for it.
 
     A variable of its own comes before a place in a list or dict (such as a notebook's ``Out``).
     """
-    if not hasattr(variables, "items"):
-        raise TypeError(
-            f"names: pass a dict from names to variables, such as names=locals(), "
-            f"not a {type(variables).__name__}"
-        )
     found, modules = {}, []
     todo = [(str(n), value, 0) for n, value in variables.items() if not str(n).startswith("_")]
     for name, value, depth in todo:

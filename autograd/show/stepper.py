@@ -53,12 +53,10 @@ def step(y, *args, tangents=None, names=None, direction="LR", title=None, save=N
                                dy/dx = dy/dy * x = 3
                                dy/dx += dy/dy * x = 3
     """
-    outputs, found = recorded("step", y, args)
+    outputs, names = recorded("step", y, args, names)
     if len(outputs) != 1:
         raise ValueError(f"step: shows one result, not {len(outputs)}; pass one of them")
-    if not outputs[0].name:
-        found = {"y": outputs[0]}
-    scene = Scene(outputs, {**found, **(names or {})}, partials=True)
+    scene = Scene(outputs, names, partials=True)
     if len(scene.order) > MOST:
         raise ValueError(
             f"step: {len(scene.order):,} operations are too many to step through, {MOST} are "

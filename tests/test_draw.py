@@ -1001,6 +1001,7 @@ def test_unasked_no_more_than_sixty_boxes_are_shown(name):
     total = len(view.scene.box)
     if total > len(view.shown):
         note = f"{total:,} boxes, drawn as {len(view.shown):,}"
+        note += "; of repeats the first is shown, with its numbers" * bool(view.times)
         assert drawing.note == note and f"({note})" in drawing.text and note in texts(drawing)
 
 

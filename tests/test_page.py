@@ -804,6 +804,15 @@ def test_paths_too_many_to_list_are_counted(show):
     assert f"about {2.0**40:.1e}".replace("+", "") in text(tab, "#paths-text")
 
 
+def test_inputs_too_many_to_follow_are_counted(show):
+    xs = [Tensor(float(i)) for i in range(400)]
+    page = explore(np.sum(np.stack([np.sin(x) for x in xs])))
+    tab = show(page)
+    listed = tab.locator("#input-list button").count()
+    assert 0 < listed < 400
+    assert text(tab, "#input-list p") == f"and {400 - listed} more, which are not followed"
+
+
 def test_in_a_notebooks_frame(show, pages):
     """A sandboxed frame without an origin of its own; nothing is clipped at 900 × 600."""
     frame = pages["stepper"]._repr_mimebundle_()["text/html"]

@@ -625,6 +625,10 @@
   for (const input of data.inputs) {
     $("input-list").append(entry(input, brief(input.name || input.id), counted(input.count)));
   }
+  if (data.more) {
+    const text = `and ${data.more.toLocaleString("en")} more, which are not followed`;
+    $("input-list").append(make("p", { className: "kind", textContent: text }));
+  }
   $("inputs").hidden = !data.inputs.length;
 
   function follow(id) {

@@ -56,6 +56,7 @@ def page_of(scene, views, start, direction, title, save, timeline=None):
     title = str(title or scene.boxes[scene.outputs[0].node].name or "y")
     drawings = [Drawing(view, direction, "svg", (True, False, False)) for view in views]
     svgs = [_bare(drawing.render("svg").decode()) for drawing in drawings]
+    inputs = flows(scene)
     data = {
         "title": title,
         "start": start,
@@ -63,7 +64,8 @@ def page_of(scene, views, start, direction, title, save, timeline=None):
         "items": _items(scene, views[-1]),
         "groups": _groups(scene, views),
         "arrows": [[a.source, a.target, a.partial] for a in scene.arrows],
-        "inputs": flows(scene),
+        "inputs": inputs,
+        "more": sum(box.operation is None for box in scene.boxes.values()) - len(inputs),
         "timeline": timeline,
     }
     page = Page(title, data, svgs)

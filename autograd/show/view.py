@@ -221,6 +221,8 @@ class View:
         self._settle_leaves()
         few, many = f"{len(self.shown):,}", f"{len(scene.box):,}"
         self.note = f"{many} boxes, drawn as {few}" if few != many else ""
+        if self.copies:
+            self.note += "; of repeats the first is shown, with its numbers"
 
     def _between_repeats(self, source, target):
         """Whether an arrow leads from one repeat to the next; or from a leaf to another than the

@@ -348,3 +348,21 @@ def test_buffers_change_once_a_call():
     for (_, a), (_, b) in zip(model.named_buffers(), twin.named_buffers(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert "it changes buffers" in fast.explain()
+
+
+def test_views_of_every_kind_keep_their_memory():
+    """What looks into a buffer by another shape, order or part lives as long as its views."""
+
+    def f(x):
+        y = x * 2.0
+        views = [
+            np.flip(y), np.rot90(y), y[::-1], np.real(y), np.split(y, 2)[1], np.moveaxis(y, 0, 1),
+            np.broadcast_to(y[0], (3, 4)), np.diagonal(y), y.T[1:], np.reshape(y, (2, 8)),
+        ]  # fmt: skip
+        noise = np.exp(np.sin(x + 1.0)) * 3.0  # may take y's buffer, if nobody needs that
+        return [v + 0.0 for v in views], noise
+
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    fast = compile(f)
+    for _ in range(2):
+        same(fast(x), f(x))

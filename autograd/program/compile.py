@@ -25,10 +25,6 @@ from .trace import Tape, Traced, TracingWarning, Var
 BLOCK = 65536  # elements of large arrays that are worked on at a time
 LARGE = 4 * BLOCK  # elements from which that pays
 MOST = 16  # kinds of arguments a compiled function is kept for
-VIEWS = {
-    "transpose", "reshape", "swapaxes", "moveaxis", "expand_dims", "squeeze", "broadcast_to",
-    "ravel", "pick", "atleast_1d", "atleast_2d", "atleast_3d", "diagonal",
-}  # fmt: skip
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 
@@ -206,12 +202,12 @@ class Kernel:
         w = self.writer
         made = sum(buffer for buffer in w.buffers)
         return "\n".join([
-            f"{called(self.f)}: {len(w.lines)} calls, {w.views} of them views.",
+            f"{called(self.f)}: {len(w.lines)} calls, {len(w.views)} of them views.",
             f"{w.written} write into {len(w.buffers)} buffers, {w.in_place} in place: {made:,} "
             f"bytes where results of their own would take {w.total:,}.",
             f"{w.chained} on elements of large arrays are worked through in blocks.",
-            f"{len(w.lines) - w.views - w.written} make arrays of their own: what is returned, "
-            f"numbers, and calls that cannot write into a buffer"
+            f"{len(w.lines) - len(w.views) - w.written} make results of their own: what is "
+            f"returned, numbers, and what cannot be written into a buffer"
             + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
         ])  # fmt: skip
 
@@ -227,7 +223,7 @@ class Generator:
         self.outputs = kernel.outputs
         self.names, self.space, self.known = {}, {"np": np, "math": math}, {}
         self.floats, self.buffers, self.outs, self.fresh = False, [], [], set()
-        self.views = self.written = self.in_place = self.total = self.chained = 0
+        self.written = self.in_place = self.total = self.chained = 0
         inputs = iter(kernel.inputs)
         taken = [
             line
@@ -327,17 +323,20 @@ class Generator:
     def _find_lives(self):
         """Which line reads each value's memory last; views count for what they are views of."""
         self.root, self.last, self.over = {}, {}, set()
+        self.views = {}  # result -> what it is a view of
+        for line in self.lines:
+            self.views |= _viewed(line)
         self.made = {var: line for line in self.lines for var in line.writes()}
         for assigning in (False, True):  # what is assigned into, if that was its last use
             last, roots, self.last, self.root = self.last, self.root, {}, {}
             for i, line in enumerate(self.lines):
-                view = line.operation.name in VIEWS or _is_basic(line)
+                for var in line.writes():
+                    if var in self.views:
+                        self.root[var] = self._root(self.views[var])
                 if assigning and line.operation.name == "setitem":
-                    view = self._is_over(i, line, last, roots)
-                    self.over |= {line.results} if view else set()
-                if view:
-                    for var in line.writes():
-                        self.root[var] = self._root(line.args[0])
+                    if self._is_over(i, line, last, roots):
+                        self.root[line.results] = self._root(line.args[0])
+                        self.over.add(line.results)
                 for var in line.reads():
                     self.last[self._root(var)] = i
             for x in self.outputs:
@@ -415,8 +414,7 @@ class Generator:
         if self._on_floats(line):
             self.floats = True
             return f"{target} = {self._number(line, args)}"
-        if line.operation.name in VIEWS or _is_basic(line):
-            self.views += 1
+        if not self.views.keys().isdisjoint(results):
             return f"{target} = {self._call(line, args)}"
         if line.results in self.over:
             self.in_place += 1
@@ -663,12 +661,16 @@ def _evaluated(operation, *args, **options):
     return operation.evaluate(args, options)
 
 
-def _is_basic(line):
-    """Whether a line reads elements by an index that gives a view."""
-    if line.operation.name != "getitem":
-        return False
-    index = line.options["index"]
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(p, (int, slice, type(None), type(Ellipsis))) for p in parts) and not any(
-        isinstance(v, Var) for v in leaves(list(parts))
-    )
+def _viewed(line):
+    """Result -> the operand that it is a view of, as they were while tracing."""
+    given = [
+        x for x in leaves([*line.args, line.options])
+        if isinstance(x, Var) and isinstance(x.value, np.ndarray) and x.value.size
+    ]  # fmt: skip
+    return {
+        var: x
+        for var in line.writes()
+        if isinstance(var.value, np.ndarray)
+        for x in given
+        if np.may_share_memory(var.value, x.value)
+    }

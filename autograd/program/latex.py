@@ -38,7 +38,8 @@ class Writer:
     """Writes statements; knows how long the lists are that loops append to."""
 
     def __init__(self):
-        self.lengths, self.counter = {}, None
+        self.lengths, self.last = {}, {}
+        self.counter, self.first, self.step = "j", 0, 1
 
     def lines(self, body, indent=""):
         """The lines of statements."""
@@ -50,41 +51,45 @@ class Writer:
     def statement(self, node, indent):
         """A statement's lines: equations, or a loop's head and what is in it."""
         if isinstance(node, ast.For):
-            counted, back = node.iter, False
+            self.counter, counted, back = node.target.id, node.iter, False
             if counted.func.id == "reversed":
                 (counted,), back = counted.args, True
             ends = [a.value for a in counted.args]
             low, high = (0, ends[0]) if len(ends) == 1 else ends
             first, last = (high - 1, low) if back else (low, high - 1)
-            head = rf"{indent}&\text{{for }} j = {first}, \dots, {last}: \\"
-            self.counter = first, -1 if back else 1
-            inside = self.lines(node.body, indent + r"&\quad ")
-            self.counter = None
+            head = rf"&\text{{for }} {self.counter} = {first}, \dots, {last}: \\"
+            self.first, self.step = first, -1 if back else 1
+            inside = self.lines(node.body, r"&\quad ")
             return [head, *inside]
         if isinstance(node, ast.Return):
             return [rf"{indent or '&'}\text{{return }} {self.text(node.value)}"]
         if isinstance(node, ast.Expr):  # names.append(value)
             call = node.value
             name = call.func.value.id
-            first, step = self.counter
-            start = self.lengths[name]
-            place = f"j{start - first:+d}" if step > 0 else f"{start + first}-j"
-            place = "j" if place in ("j+0", "0-j") else place
-            target = f"{_name(name)}_{{{place}}}"
+            start, j = self.lengths[name], self.counter
+            shift = start - self.first if self.step > 0 else start + self.first
+            place = f"{j}{shift:+d}" if self.step > 0 else f"{shift}-{j}"
+            place = j if shift == 0 and self.step > 0 else place
+            self.last[name] = place
+            target = _below(_name(name), place)
             return [self.equation(target, call.args[0], indent)]
-        target, value = node.targets[0], node.value
+        target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+        value = node.value
         if isinstance(value, ast.List) and isinstance(target, ast.Name):
             self.lengths[target.id] = len(value.elts)
             if not value.elts:
                 return []
-            return [self.equation(f"{_name(target.id)}_{{0}}", value.elts[0], indent)]
+            return [self.equation(_below(_name(target.id), 0), value.elts[0], indent)]
         if isinstance(value, ast.BinOp) and isinstance(value.left, ast.List):
             return []  # room for a list of results
+        if isinstance(node, ast.AugAssign):
+            target, sign = self.text(target), r"\mathrel{+}="
+            return [self.equation(target, value, indent, sign)]
         return [self.equation(self.text(target), value, indent)]
 
-    def equation(self, target, value, indent):
+    def equation(self, target, value, indent, sign="="):
         """``target = value``."""
-        return rf"{indent or '&'}{target} = {self.text(value)} \\"
+        return rf"{indent or '&'}{target} {sign} {self.text(value)} \\"
 
     def text(self, node, strength=0):
         """An expression; in parentheses where it binds less than `strength`."""
@@ -95,8 +100,8 @@ class Writer:
         if isinstance(node, ast.Subscript):
             whole = self.text(node.value, 9)
             if isinstance(node.slice, ast.UnaryOp):  # names[-1]: what was appended last
-                return whole + "_{j}"
-            return f"{whole}_{{{self.index(node.slice)}}}"
+                return _below(whole, self.last.get(node.value.id, self.counter))
+            return _below(whole, self.index(node.slice))
         if isinstance(node, ast.BinOp):
             return self.operation(node, strength)
         if isinstance(node, ast.UnaryOp):
@@ -110,13 +115,16 @@ class Writer:
             return self.call(node)
         if isinstance(node, (ast.Tuple, ast.List)):
             return f"({', '.join(map(self.text, node.elts))})"
+        if isinstance(node, ast.Starred):
+            return rf"{self.text(node.value)}"
         return rf"\texttt{{{_plain(ast.unparse(node))}}}"
 
     def index(self, node):
         """An index, without the spaces and points of multiplication."""
         if isinstance(node, ast.Tuple):
             return ", ".join(map(self.index, node.elts))
-        return _plain(ast.unparse(node)).replace(" * ", "").replace(" ", "")
+        text = re.sub(r"np\.array\((\[.*\])\)", r"\1", ast.unparse(node))
+        return _plain(text).replace(" * ", "").replace(" ", "")
 
     def operation(self, node, strength):
         """Two operands with a sign between them, one above the other, or as a power."""
@@ -144,6 +152,8 @@ class Writer:
             inside = [self.text(node.func.value), *inside]
         if name in ("array", "float64", "float32", "float") and not method:
             return self.text(node.args[0])
+        if name == "zeros":
+            return "0"
         if name == "sqrt":
             return rf"\sqrt{{{inside[0]}}}"
         if name == "square":
@@ -155,6 +165,12 @@ class Writer:
         known = OPERATORS.get(name) or (rf"\{name}" if name in NAMED else None)
         known = known or rf"\operatorname{{{_plain(name)}}}"
         return rf"{known}\left({', '.join(inside)}\right)"
+
+
+def _below(text, index):
+    """A subscript; one more where there is one."""
+    found = re.fullmatch(r"(.*)_\{([^{}]*)\}", text)
+    return rf"{found[1]}_{{{found[2]},\,{index}}}" if found else f"{text}_{{{index}}}"
 
 
 def _name(name):

@@ -12,7 +12,9 @@ from ..show.view import _runs as runs
 from .trace import Var
 
 COPIES = 3  # fewer are no loop
-MULTIPLES = 6
+MULTIPLES = 6  # of the shortest period
+PHASES = 100_000
+TRIED = 24  # lines at which a loop may begin
 
 
 class Loop:
@@ -28,7 +30,7 @@ class Loop:
         self.place = {}  # Var -> (copy, place in the pattern)
         for c, lines in enumerate(copies):
             for r, line in enumerate(lines):
-                if not isinstance(line.results, Var):
+                if not _one(line):
                     raise NotALoopError
                 self.place[line.results] = c, r
         self.carried = {}
@@ -41,10 +43,50 @@ class Loop:
                 [self._operand([*xs], paths, made) for xs in zip(*given, strict=True)]
             )
 
+    def goes_on(self, lines, paths):
+        """Whether these lines are a further copy; if so it is one from now on."""
+        c = len(self.copies)
+        place = {line.results: (c, r) for r, line in enumerate(lines) if _one(line)}
+        for line, operands in zip(lines, self.operands, strict=True):
+            xs = _operands(line)
+            if not _one(line) or len(xs) != len(operands):
+                return False
+            if not all(self._fits(*z, c, place, paths) for z in zip(operands, xs, strict=True)):
+                return False
+        self.copies.append(lines)
+        self.place |= place
+        return True
+
+    def _fits(self, what, x, c, place, paths):
+        kind, *rest = what
+        if kind == "same":
+            return x is rest[0] or (not isinstance(x, Var) and _equal([rest[0], x]))
+        if kind == "int":
+            return type(x) is int and x == rest[0] + c * rest[1]
+        if not isinstance(x, Var):
+            return False
+        if kind == "this":
+            return place.get(x) == (c, rest[0])
+        if kind == "before":
+            return self.place.get(x) == (c - 1, rest[0])
+        if kind == "item":
+            name, first, step = rest
+            return paths.get(x) == (name, first + c * step)
+        loop, r, first, step = rest
+        try:
+            return _index(loop, r, x) == first + c * step
+        except NotALoopError:
+            return False
+
     @property
     def times(self):
         """How often it is run."""
         return len(self.copies)
+
+    @property
+    def offsets(self):
+        """How many different places of lists a copy reads: w[j] and w[j - 1] are two."""
+        return len({x[2] for operands in self.operands for x in operands if x[0] == "item"})
 
     @property
     def pattern(self):
@@ -109,30 +151,39 @@ def _first(lines, signatures, at, paths, made):
     """``(start, loop)`` of the first loop among the lines from number `at` on."""
     for start, period, end in runs(signatures[at:]):
         start, end = start + at, end + at
-        best, covered = (0, None), 0
+        best, merit = (0, None), (0, 0)
         # what repeats in the names of its operations may do so less often in its operands
         for several in range(1, MULTIPLES + 1):
             whole = several * period
-            if whole * COPIES > end - start:
+            last = None  # the pattern may begin at any line of it: not all are tried of long ones
+            for shift in range(start, start + max(2 * whole, TRIED)):
+                if shift + COPIES * whole > end:
+                    break
+                loop = _longest(lines, shift, end, whole, paths, made)
+                if loop is None:
+                    continue
+                if (loop.times * whole, -loop.offsets) > merit:
+                    best, merit = (shift, loop), (loop.times * whole, -loop.offsets)
+                last = last or min(shift + whole, shift + PHASES // (end - start))
+                if shift >= last:
+                    break
+            if merit[0] > (end - start) / 2:
                 break
-            for shift in range(2 * whole):
-                loop = _longest(lines[start + shift : end], whole, paths, made)
-                if loop is not None and loop.times * whole > covered:
-                    best, covered = (start + shift, loop), loop.times * whole
         if best[1] is not None:
             return best
     return 0, None
 
 
-def _longest(lines, period, paths, made):
-    times = len(lines) // period
-    while times >= COPIES:
-        copies = [lines[i * period : (i + 1) * period] for i in range(times)]
-        try:
-            return Loop(copies, paths, made)
-        except NotALoopError:
-            times -= 1 if times <= COPIES + 2 else max(1, times // 8)
-    return None
+def _longest(lines, start, end, period, paths, made):
+    copies = [lines[start + i * period : start + (i + 1) * period] for i in range(COPIES)]
+    try:
+        loop = Loop(copies, paths, made)
+    except NotALoopError:
+        return None
+    for i in range(start + COPIES * period, end - period + 1, period):
+        if not loop.goes_on(lines[i : i + period], paths):
+            break
+    return loop
 
 
 def _index(loop, r, x):
@@ -146,12 +197,46 @@ def _index(loop, r, x):
     return c + carried
 
 
-def _steps(numbers):
-    """First and step of an arithmetic progression."""
+def progression(numbers):
+    """First and step of an arithmetic progression; None if it is none."""
     step = numbers[1] - numbers[0]
-    if any(b - a != step for a, b in zip(numbers, numbers[1:], strict=False)):
+    steady = all(b - a == step for a, b in zip(numbers, numbers[1:], strict=False))
+    return (numbers[0], step) if steady else None
+
+
+def _steps(numbers):
+    found = progression(numbers)
+    if found is None:
         raise NotALoopError
-    return numbers[0], step
+    return found
+
+
+def in_order(loop, overwritten):
+    """The places of a pattern in an order in which nobody reads too late what a copy overwrites;
+    and the places which are to be overwritten at the end, where there is no such order.
+    """
+    places = range(len(loop.pattern))
+    for late in ([], overwritten):
+        first = {r: set() for r in places}  # place -> those that come before it
+        for r in places:
+            for kind, *rest in loop.operands[r]:
+                if kind == "this":
+                    first[r].add(rest[0])
+                elif kind == "before" and rest[0] in overwritten and not late and rest[0] != r:
+                    first[rest[0]].add(r)
+        order = []
+        while len(order) < len(places):
+            ready = [r for r in places if r not in order and first[r] <= {*order}]
+            if not ready:
+                break
+            order.append(ready[0])
+        else:
+            return order, late
+    raise AssertionError("a pattern's own lines are in order")
+
+
+def _one(line):
+    return isinstance(line.results, Var)
 
 
 def _operands(line):
@@ -172,9 +257,11 @@ def _equal(xs):
 
 
 def _signature(line):
+    whole = line.operation.name == "power"  # its integers decide how it is computed
     kinds = tuple(
-        "var" if isinstance(x, (Var, float)) else "int" if type(x) is int else repr(x)
+        "var" if isinstance(x, (Var, float)) else
+        "int" if type(x) is int and not whole else repr(x)
         for x in _operands(line)
-    )
+    )  # fmt: skip
     shapes = tuple(np.shape(var.value) for var in line.writes())
     return line.operation.name, tuple(line.options), kinds, shapes

@@ -1,5 +1,8 @@
 """The program a person would have written: source text of a function, or of its derivative.
 
+`Program` has it as a list of NumPy calls, `rolled` finds the loops, `Expressions` writes a call;
+here names are given, and lines written.
+
 >>> def f(x):
 ...     return x * np.sin(x)
 >>> print(source(f, 2.0, of="gradient"))
@@ -7,37 +10,24 @@ import math
 ...
 """
 
+import builtins
+import html
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from ..families import Constant
+from ..primitive import leaves
 from ..transforms import called
-from .helpers import Helpers
+from .helpers import COLLECT, Expressions, Text
 from .latex import latex as as_latex
-from .record import TAKEN, Program
-from .roll import Loop, rolled, with_operands
-from .trace import Var
+from .record import TAKEN, Program, element
+from .roll import Loop, in_order, progression, rolled, with_operands
+from .trace import Line, Var
 
 WIDTH = 100
-INLINE = 8  # elements of a constant array that is written where it is used
-WRITTEN = 1000  # elements up to which a constant array is written at all
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**",
-    "floor_divide": "//", "remainder": "%", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=", "bitwise_and": "&",
-    "bitwise_or": "|", "bitwise_xor": "^",
-}  # fmt: skip
-
-
-SAME = {  # operations of ours that are one function of NumPy
-    "where": "np.where", "pinv": "np.linalg.pinv", "cholesky": "np.linalg.cholesky",
-    "qr": "np.linalg.qr", "svd": "np.linalg.svd", "pad": "np.pad",
-}  # fmt: skip
-ORDERED = {"insert"}  # functions of NumPy whose arrays do not come first
-MORE = {"svd": ["full_matrices=False"]}
 
 
 class Source(str):
@@ -56,9 +46,7 @@ class Source(str):
         return space[self.name]
 
     def _repr_html_(self):
-        from html import escape
-
-        return f"<pre><code>{escape(self)}</code></pre>"
+        return f"<pre><code>{html.escape(self)}</code></pre>"
 
     def __repr__(self):
         return str(self)
@@ -93,50 +81,132 @@ def source(f, *args, of="value", argnums=None, loops=True, latex=False):
 
 
 class Writer:
-    """Writes a `Program` as source."""
+    """Writes a `Program` as source.
+
+    texts      Var -> how it is written: its name, or an element of a list or array
+    elements   Var -> (list, index): what is such an element of an argument
+    results    Var -> (list, index): what becomes an element of a derivative
+    rooms      name of such a list or array -> the text that makes it
+    sums       those of them to whose elements is added
+    first      Var -> (loop, place): what a loop begins with goes by the name it has there
+    """
 
     def __init__(self, program, loops):
         self.program = program
-        self.texts, self.taken = {}, {*TAKEN, *program.parameters}
-        self.constants, self.hoisted, self.helpers = {}, {}, Helpers(self.taken)
-        self.name = _identifier(called(program.f))
+        name = re.sub(r"\W+", "_", called(program.f)).strip("_")
+        self.name = name if name.isidentifier() and name not in TAKEN else "f"
         if program.what != "value":
             self.name += f"_{program.what}"
-        self.generators = {}
-        self.elements = {}  # Var -> (list, index), of elements of lists that are arguments
+        elif hasattr(builtins, self.name):
+            self.name += "_"
+        self.texts, self.out = {}, []
+        self.taken = {*TAKEN, *program.parameters, self.name}
+        self.counter = next(c for c in "jkilmn" if c not in self.taken)
+        self.taken |= {self.counter}
+        self.expressions = Expressions(self.texts, self.fresh, program.known)
+        self.elements, self.results, self.rooms, self.sums, self.first = {}, {}, {}, set(), {}
+        lines = self._read_elements(program.lines)
+        self._fill_lists(lines)
+        lines = self._fill_arrays(lines)
+        items = rolled(lines, self.elements) if loops else lines
+        self.items = [LoopWriter(self, x) if isinstance(x, Loop) else x for x in items]
+        self.readers = self._readers()
+        for item in self.items:
+            if isinstance(item, LoopWriter):
+                item.prepare()
+
+    # --- elements of arguments and results ---
+
+    def _read_elements(self, lines):
+        """Name the inputs; `lines` without those that only read an element of one."""
+        program = self.program
         for var, (name, path) in program.inputs.items():
             self.texts[var] = name + path
-            number = re.fullmatch(r"\[(\d+)\]", path)
+            *_, number = re.split(r"\[(?=\d+\]$)", path)
             if number:
-                self.elements[var] = name, int(number[1])
-        self.results = {}  # Var -> the element of a list of results that it is
-        self.lists = {}  # name of such a list -> its length
-        if program.what in ("gradient", "hvp"):
-            self._find_result_lists()
-        self.items = rolled(program.lines, self.elements) if loops else list(program.lines)
-        self.out = []
+                self.elements[var] = self.texts[var][: -len(number) - 1], int(number[:-1])
+        kept = []
+        for line in lines:
+            index, array = element(line), line.args[0] if line.args else None
+            if index is not None and array in self.texts and line.results not in program.names:
+                if np.ndim(array.value):
+                    index %= len(array.value)
+                    self.elements[line.results] = self.texts[array], index
+                    self.texts[line.results] = f"{self.texts[array]}[{index}]"
+                    continue
+            kept.append(line)
+        return kept
 
-    def _find_result_lists(self):
+    def _fill_lists(self, lines):
         """Lists of derivatives by the elements of a list get elements of their own."""
-        suffix = {"gradient": "_bar", "hvp": "_hvp"}[self.program.what]
-        names = {}
-        for var, (name, _) in self.elements.items():
-            names.setdefault(name, []).append(var)
-        outputs = self.program.outputs
-        trees = outputs if isinstance(outputs, tuple) else [outputs]
-        for tree in trees:
-            for name, elements in names.items():
-                alike = isinstance(tree, list) and len(tree) == len(elements)
-                if alike and all(isinstance(x, Var) for x in tree) and len({*tree}) == len(tree):
-                    whole = self._fresh(f"{name}{suffix}")
-                    self.lists[whole] = len(tree)
-                    self.results |= {var: (whole, i) for i, var in enumerate(tree)}
-                    tree[:] = [_Whole(whole)]
-                    break
+        program = self.program
+        if program.what not in ("gradient", "hvp"):
+            return
+        made = {var for line in lines for var in line.writes()} | {getattr(program, "seed", None)}
+        single = not isinstance(program.outputs, tuple) or len(program.selected) == 1
+        trees = [program.outputs] if single else program.outputs
+        for name, tree in zip(program.selected, trees, strict=False):
+            alike = type(tree) is list and len({*leaves(tree)}) == len(tree) > 1
+            alike = alike and name in program.parameters  # and no Module
+            if alike and all(isinstance(x, Var) and x in made for x in tree):
+                whole = self.fresh(name + ("_bar" if program.what == "gradient" else "_hvp"))
+                self.rooms[whole] = f"[None] * {len(tree)}"
+                self.results |= {var: (whole, i) for i, var in enumerate(tree)}
+                tree[:] = [Text(whole)]
+
+    def _fill_arrays(self, lines):
+        """Cotangents of an array's elements are added where they belong as they are made."""
+        place = {var: i for i, line in enumerate(lines) for var in line.writes()}
+        times = Counter(x for line in lines for x in line.reads())
+        times.update(self.program.output_vars())
+        after = {}  # number of a line -> what is to be written after it
+        kept = []
+        for line in lines:
+            if line.operation.name != "scatter" or not self._is_filled(line, place):
+                kept.append(line)
+                continue
+            y = line.results
+            whole = self.texts[y] = self.fresh(self._asked(y) or "sums")
+            self.rooms[whole] = self.expressions.text(np.zeros(y.value.shape, y.value.dtype))
+            self.sums.add(whole)
+            for g, i in zip(line.args, line.options["indices"], strict=True):
+                target = g
+                if times[g] > 1 or g in self.results:
+                    target = Var(0, g.value)
+                    put = Line(COLLECT, [g], {}, target, None)
+                    after.setdefault(place[g], []).append(put)
+                self.results[target] = whole, i
+        found = []
+        for line in kept:
+            found.append(line)
+            found += [put for var in line.writes() for put in after.pop(place[var], ())]
+        return found
+
+    def _is_filled(self, line, place):
+        """Whether a call of scatter is written as sums: for arguments, and what has many parts."""
+        indices, y = line.options["indices"], line.results
+        if y in self.results or not all(isinstance(g, Var) and g in place for g in line.args):
+            return False
+        argument = self.program.of.get(y, [None])[0] in self.program.inputs
+        once = all(type(i) is int for i in indices) and len({*indices}) == len(indices)
+        numbers = [place[g] for g in line.args]
+        same = all(np.asarray(g.value).dtype == y.value.dtype for g in line.args)
+        basic = all(map(_is_basic, indices)) and (once or numbers == sorted({*numbers}))
+        return same and basic and (argument or (once and len(indices) > 3))
+
+    def _readers(self):
+        """Var -> the lines and loops that read it, other than its own loop; None: an output."""
+        readers = {}
+        for item in self.items:
+            for var in item.reads():
+                readers.setdefault(var, []).append(item)
+        for var in self.program.output_vars():
+            readers.setdefault(var, []).append(None)
+        return readers
 
     # --- names ---
 
-    def _fresh(self, name):
+    def fresh(self, name):
         """`name`, or with a number where that is taken."""
         found, i = name, 2
         while found in self.taken:
@@ -144,478 +214,355 @@ class Writer:
         self.taken.add(found)
         return found
 
-    def _called(self, var):
+    def numbered(self):
+        """The next of v1, v2, ..."""
+        return self.fresh(next(n for i in range(1, 10**9) if (n := f"v{i}") not in self.taken))
+
+    def _asked(self, var):
         """The name a value asks for: the user's, or that of what it is the derivative of."""
         name = self.program.names.get(var)
         if name is None and var in self.program.of:
             value, suffix = self.program.of[var]
-            base = self.texts.get(value) or self._called(value)
-            return re.sub(r"\W+", "_", base or "v").strip("_") + suffix
+            base = self.texts.get(value) or self._asked(value) or "v"
+            return re.sub(r"\W+", "_", base).strip("_") + suffix
         return name
 
-    def _assign(self, var):
+    def assign(self, var, line=None):
         """The target text of a value that is being computed."""
         if var in self.results:
             whole, i = self.results[var]
-            self.texts[var] = f"{whole}[{i}]"
+            self.texts[var] = f"{whole}[{self.expressions.index(i)}]"
+        elif var in self.first:
+            loop, r = self.first[var]
+            self.texts[var] = loop.name(r)
         else:
-            name = self._called(var)
-            self.texts[var] = self._fresh(name) if name else self._numbered()
+            asked = self._asked(var)
+            self.texts[var] = self._again(line) or (self.fresh(asked) if asked else self.numbered())
         return self.texts[var]
 
-    def _numbered(self):
-        i = 1
-        while f"v{i}" in self.taken:
-            i += 1
-        return self._fresh(f"v{i}")
+    def _again(self, line):
+        """The name of a derivative that is only cast: nobody else reads it."""
+        if line is None or line.operation.name != "astype":
+            return None
+        (before,) = line.args
+        only = self.readers.get(before) == [line] and before in self.program.of
+        return self.texts[before] if only and self.texts[before].isidentifier() else None
 
     # --- the text ---
 
     def source(self):
         """The whole of it."""
-        program = self.program
-        for whole, n in self.lists.items():
-            self._line(f"{whole} = [None] * {n}")
-        if program.what == "gradient":
-            self.seed = program.seed
-        uses = self._uses()
+        program, seed = self.program, getattr(self.program, "seed", None)
+        for whole, room in self.rooms.items():
+            self.line(f"{whole} = {room}")
         for item in self.items:
-            if program.what == "gradient" and program.seed not in self.texts:
-                reads = item.reads() if not isinstance(item, Loop) else _loop_reads(item)
-                if program.seed in reads:
-                    self._write_seed()
-            if isinstance(item, Loop):
-                self._write_loop(item, uses)
+            if seed is not None and seed not in self.texts and seed in item.reads():
+                self._write_seed(seed)
+            if isinstance(item, LoopWriter):
+                item.write()
             else:
-                text = self.call(item, item.args, item.options)
-                results = [self._assign(var) for var in item.writes()]
-                self._line(f"{', '.join(results)} = {text}", item.where)
-        if program.what == "gradient" and any(x is program.seed for x in program.output_vars()):
-            self._write_seed()
-        self._line(f"return {self._tree(program.outputs)}")
-        body = _commented(self.out)
-        head = [*_definition(self.name, program.parameters), *self._notes()]
-        text = "\n".join([*head, *(f"    {line}" if line else "" for line in body)])
-        hoisted = [f"{name} = {value}" for name, value in self.hoisted.items()]
-        used = "\n".join([*hoisted, text])
-        imports = dict(self.helpers.imports)
+                self._write(item)
+        if seed in program.output_vars() and seed not in self.texts:
+            self._write_seed(seed)
+        outputs = self._tree(program.outputs)
+        self.line(
+            f"return {outputs[1:-1] if re.fullmatch(r'[(][^()]*[^,()][)]', outputs) else outputs}"
+        )
+        text = "\n".join([*self._head(), *_laid_out(self.out)])
+        more = self.expressions
+        hoisted = [part for x in more.hoisted.items() for part in wrapped("{} = {}".format(*x))]
+        imports = dict(more.helpers.imports)
+        used = "\n".join([*hoisted, text, *more.helpers.texts.values()])
         for module, line in (("math.", "import math"), ("np.", "import numpy as np")):
             if re.search(rf"\b{re.escape(module)}", used):
                 imports[line] = None
-        blocks = [
-            "\n".join(sorted(imports)), "\n".join(hoisted), *self.helpers.texts.values(), text
-        ]  # fmt: skip
-        found = Source("\n\n\n".join(filter(None, blocks)) + "\n")
-        found.constants, found.name = self.constants, self.name
+        head = "\n\n".join(filter(None, ["\n".join(sorted(imports)), "\n".join(hoisted)]))
+        found = Source(
+            "\n\n\n".join(filter(None, [head, *_blocks(more.helpers.texts), text])) + "\n"
+        )
+        found.constants, found.name = more.constants, self.name
         return found
 
-    def _write_seed(self):
-        program = self.program
-        value = program.seed.value
-        shape = np.shape(value)
-        one = "1.0" if type(value) is float else f"np.ones({shape}, {_dtype(value)})"
-        if type(value) is np.ndarray and not shape:
-            one = f"np.array(1.0, {_dtype(value)})"
-        self._line(f"{self._assign(program.seed)} = {one}")
+    def _write(self, line):
+        text = self.expressions.call(line, line.args, line.options)
+        sign = "+=" if any(self.results.get(x, [0])[0] in self.sums for x in line.writes()) else "="
+        results = [self.assign(var, line) for var in line.writes()]
+        comma = "," * (isinstance(line.results, tuple) and len(results) == 1)
+        self.line(f"{', '.join(results)}{comma} {sign} {text}", line.where)
 
-    def _notes(self):
-        """What the text holds for, as comments."""
+    def _write_seed(self, seed):
+        one = "1.0"
+        if type(seed.value) is not float:
+            shape, kind = np.shape(seed.value), seed.value.dtype.name
+            one = f"np.ones({shape}, np.{kind})" if shape else f"np.{kind}(1.0)"
+        self.line(f"{self.assign(seed)} = {one}")
+
+    def _head(self):
+        """The first line, and what the text holds for, as comments."""
         program = self.program
+        parameters = [*program.parameters, *self.expressions.generators.values()]
         shapes = ", ".join(_what(name, program) for name in program.parameters)
         notes = textwrap.wrap(f"written for: {shapes}", WIDTH - 6, break_long_words=False)
-        notes = [f"    # {line}" for line in notes]
         for what, where in program.tape.specialized:
             at = f" in {Path(where[0]).name}:{where[1]}" if where else ""
-            notes.append(f"    # and for {what} that a value had{at}")
-        if self.constants:
-            notes.append(f"    # expects as globals: {', '.join(self.constants)}")
-        return notes
+            notes.append(f"and for {what} that a value had{at}")
+        if self.expressions.constants:
+            notes.append(f"expects as globals: {', '.join(self.expressions.constants)}")
+        return [
+            *wrapped(f"def {self.name}({', '.join(parameters)}):", 8),
+            *(f"    # {note}" for note in dict.fromkeys(notes)),
+        ]
 
-    def _line(self, text, where=None, indent=0):
+    def line(self, text, where=None, indent=1):
+        """Write a line of the function."""
         self.out.append((indent, text, where))
 
     def _tree(self, tree):
-        if isinstance(tree, _Whole):
-            return tree.name
-        if isinstance(tree, Var):
-            return self.texts[tree]
+        if isinstance(tree, list) and len(tree) == 1 and isinstance(tree[0], Text):
+            return str(tree[0])
         if isinstance(tree, tuple):
             return f"({', '.join(map(self._tree, tree))}{',' * (len(tree) == 1)})"
         if isinstance(tree, list):
-            if len(tree) == 1 and isinstance(tree[0], _Whole):
-                return tree[0].name
             return f"[{', '.join(map(self._tree, tree))}]"
         if isinstance(tree, dict):
             return f"{{{', '.join(f'{k!r}: {self._tree(v)}' for k, v in tree.items())}}}"
-        return self.text(tree)
+        return self.expressions.text(tree)
 
-    # --- loops ---
 
-    def _uses(self):
-        """Var -> how many calls outside of the loop it is made in read it, outputs too."""
-        uses = {}
-        for item in self.items:
-            if isinstance(item, Loop):
-                for var in _loop_reads(item):
-                    if var not in item.place:
-                        uses.setdefault(var, []).append(item)
-            else:
-                for var in item.reads():
-                    uses.setdefault(var, []).append(item)
-        for var in self.program.output_vars():
-            uses.setdefault(var, []).append(None)
-        return uses
+class LoopWriter:
+    """Writes a `Loop`.
 
-    def _write_loop(self, loop, uses):
-        n = loop.times
-        wanted = {}  # place -> copies whose results are read from outside
-        for var, (c, r) in loop.place.items():
-            if var in uses:
-                wanted.setdefault(r, set()).add(c)
-        first, step = self._counter(loop)
-        low, high = (first, first + n) if step > 0 else (first - n + 1, first + 1)
-        counted = f"range({low}, {high})" if low else f"range({high})"
-        header = f"for j in {counted if step > 0 else f'reversed({counted})'}:"
+    The result of a line in it goes by one name in all copies.  It is
 
-        def index(start, slope):
-            """start + slope * copy, in terms of j = first + step * copy."""
-            slope *= step
-            rest = start - slope * first
-            return _affine(slope, rest)
+    an element   of a list or array of results: ``w_bar[j] = ...``
+    a list       where others read it than the next copy: ``h.append(...)``
+    a name       else, which every copy assigns anew
+    """
 
-        names, stored = {}, {}
+    def __init__(self, writer, loop):
+        self.writer, self.loop = writer, loop
+        self.start, self.step = self._counted()
+        self.elements, self.lists, self.names = {}, set(), {}
+        self.read = [x for lines in loop.copies for line in lines for x in line.reads()]
+        self.read = dict.fromkeys(x for x in self.read if x not in loop.place)
+
+    def reads(self):
+        """What it reads of others."""
+        return self.read
+
+    def _every(self, r):
+        return [copy[r].results for copy in self.loop.copies]
+
+    def _counted(self):
+        """What j counts: the index of the first list that is gone through; ``(start, step)``."""
+        counted = [
+            (kind != "item", rest[-2:])
+            for operands in self.loop.operands
+            for kind, *rest in operands
+            if kind in ("item", "made") and abs(rest[-1]) == 1
+        ]
+        return min(counted, key=lambda x: x[0])[1] if counted else (0, 1)
+
+    def prepare(self):
+        """Find out which of the results are elements, which lists."""
+        writer, loop = self.writer, self.loop
         for r in range(len(loop.pattern)):
-            every = [copy[r].results for copy in loop.copies]
-            places = [self.results.get(var) for var in every]
-            if all(places) and len({whole for whole, _ in places}) == 1:
-                numbers = [i for _, i in places]
-                slope = numbers[1] - numbers[0]
-                if all(b - a == slope for a, b in zip(numbers, numbers[1:], strict=False)):
-                    stored[r] = f"{places[0][0]}[{index(numbers[0], slope)}]"
-                    for var, (whole, i) in zip(every, places, strict=True):
-                        self.texts[var] = f"{whole}[{i}]"
+            every = self._every(r)
+            places = [writer.results.get(var) for var in every]
+            numbers = [p[1] for p in places if p and type(p[1]) is int]
+            if len({p and p[0] for p in places}) == 1 and len(numbers) == len(places):
+                steps = progression(numbers)
+                if steps:
+                    self.elements[r] = (places[0][0], *steps)
                     continue
-            inside = r in loop.carried or any(
-                operand[0] == "this" and operand[1] == r for ops in loop.operands for operand in ops
-            )
-            listed = wanted.get(r, set()) - ({n - 1} if r in loop.carried else set())
-            asked = next((name for var in every if (name := self._called(var))), None)
-            base = self._fresh(
-                re.sub(r"_?\d+(?=(_bar|_dot)*$)", "", asked) if asked else self._short()
-            )
-            if listed or (not inside and r in wanted):
-                stored[r] = None
-                if r in loop.carried:
-                    self._line(f"{base} = [{self.text(loop.carried[r])}]")
-                else:
-                    self._line(f"{base} = []")
-                shift = r in loop.carried
-                for c, var in enumerate(every):
-                    self.texts[var] = f"{base}[{c + shift}]"
-            else:
-                if r in loop.carried:
-                    self._line(f"{base} = {self.text(loop.carried[r])}")
-                self.texts[every[-1]] = base
-            names[r] = base
-        self._line(header)
-        loop.names, loop.stored = names, stored
+            if any(places) or any(var in writer.readers for var in every[:-1]):
+                self.lists.add(r)
+        for r, x in loop.carried.items():
+            begins = [i for ops in loop.operands for i in ops if i == ("before", r)]
+            reads = [x for line in loop.pattern for x in line.reads()].count(x)
+            alone = {id(i) for i in writer.readers.get(x, ())} == {id(self)}
+            plain = r not in self.lists and r not in self.elements
+            later = [y for copy in loop.copies[1:] for line in copy for y in line.reads() if y is x]
+            if isinstance(x, Var) and alone and plain and reads == len(begins) and not later:
+                if x not in writer.texts and x not in writer.results:
+                    writer.first[x] = self, r
+
+    def name(self, r):
+        """What the results of line r are called."""
+        if r not in self.names:
+            writer = self.writer
+            asked = next((n for var in self._every(r) if (n := writer._asked(var))), None)
+            if asked:
+                asked = re.sub(r"_?\d+(?=(_bar|_dot)*$)", "", asked) or asked
+            short = next((c for c in "abcdefghpqrstu" if c not in writer.taken), None)
+            name = asked or short
+            self.names[r] = writer.fresh(name) if name else writer.numbered()
+        return self.names[r]
+
+    def write(self):
+        """Write it: what stands before the loop, and the loop."""
+        writer, loop = self.writer, self.loop
+        for r in range(len(loop.pattern)):
+            self._begin(r)
+        low, high = self.start, self.start + loop.times
+        if self.step < 0:
+            low, high = self.start - loop.times + 1, self.start + 1
+        counted = f"range({low}, {high})" if low else f"range({high})"
+        counted = counted if self.step > 0 else f"reversed({counted})"
+        writer.line(f"for {writer.counter} in {counted}:")
+        overwritten = [r for r in loop.carried if r not in self.lists and r not in self.elements]
+        order, late = in_order(loop, overwritten)
         current = {}
-
-        def operand(what):
-            kind, *rest = what
-            if kind == "same":
-                return _Text(self.text(rest[0]))
-            if kind == "this":
-                return _Text(current[rest[0]])
-            if kind == "before":
-                r = rest[0]
-                if r in stored and stored[r] is None:
-                    return _Text(f"{names[r]}[{index(0, 1)}]")
-                if r in stored:
-                    return _Text(self._before(loop, r, index))
-                return _Text(names[r])
-            if kind == "item":
-                return _Text(f"{rest[0]}[{index(rest[1], rest[2])}]")
-            if kind == "made":
-                other, r, start, slope = rest
-                whole = other.names.get(r)
-                if whole is None:
-                    whole, places = self._whole(other, r)
-                    start, slope = places(start), places(start + slope) - places(start)
-                return _Text(f"{whole}[{index(start, slope)}]")
-            return _Number(index(*rest))
-
-        order, late = _in_order(loop, [r for r in loop.carried if r not in stored])
         for r in order:
             line = loop.pattern[r]
-            args, options = with_operands(line, [operand(x) for x in loop.operands[r]])
-            text = self.call(line, args, options)
-            if r in stored and stored[r] is None:
-                self._line(f"{names[r]}.append({text})", line.where, 1)
-                current[r] = f"{names[r]}[-1]"
+            values = [self._operand(x, current) for x in loop.operands[r]]
+            text = writer.expressions.call(line, *with_operands(line, values))
+            if r in self.elements:
+                whole, start, step = self.elements[r]
+                current[r] = f"{whole}[{self._index(start, step)}]"
+                sign = "+=" if whole in writer.sums else "="
+                writer.line(f"{current[r]} {sign} {text}", line.where, 2)
+            elif r in self.lists:
+                current[r] = f"{self.name(r)}[-1]"
+                writer.line(f"{self.name(r)}.append({text})", line.where, 2)
             else:
-                current[r] = stored.get(r) or f"{names[r]}{'_next' * (r in late)}"
-                self._line(f"{current[r]} = {text}", line.where, 1)
+                current[r] = writer.fresh(f"{self.name(r)}_next") if r in late else self.name(r)
+                writer.line(f"{current[r]} = {text}", line.where, 2)
         for r in late:
-            self._line(f"{names[r]} = {current[r]}", None, 1)
+            writer.line(f"{self.name(r)} = {current[r]}", None, 2)
+        self._end()
 
-    def _short(self):
-        return next(name for name in "abcdefghklmnopqrstu" if name not in self.taken)
-
-    def _whole(self, loop, r):
-        every = [self.results[copy[r].results] for copy in loop.copies]
-        return every[0][0], lambda c: every[c][1]
-
-    def _before(self, loop, r, index):
-        whole, places = self._whole(loop, r)
-        return f"{whole}[{index(places(0) - (places(1) - places(0)), places(1) - places(0))}]"
-
-    def _counter(self, loop):
-        """What j counts: the index of the first list that is gone through, and which way."""
-        best = None
-        for operands in loop.operands:
-            for kind, *rest in operands:
-                if kind in ("item", "made") and abs(rest[-1]) == 1:
-                    if best is None or (kind == "item" and best[2] != "item"):
-                        best = rest[-2], rest[-1], kind
-        return best[:2] if best else (0, 1)
-
-    # --- calls ---
-
-    def call(self, line, args, options):
-        """A call as an expression."""
-        name, scalar = line.operation.name, _on_floats(line)
-        if scalar and name in INFIX and name != "power" and len(args) == 2:
-            return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
-        if name == "negative":
-            return f"-{self.text(args[0])}"
-        if scalar:
-            module = getattr(line.operation.scalar, "__module__", None)
-            inside = ", ".join(map(self.text, args))
-            if module == "math":
-                return f"math.{line.operation.scalar.__name__}({inside})"
-            return f"float({self._numpy(line.operation, args, options)})"
-        if name == "power" and type(args[1]) in (int, float) and args[1] in (2, 3):
-            return " * ".join([self.text(args[0])] * int(args[1]))  # as the engine has it
-        if name in INFIX and not options:
-            return f"{self.text(args[0])} {INFIX[name]} {self.text(args[1])}"
-        if name in ("getitem", "pick", "transpose", "astype") and options.get("axes") is None:
-            first = line.args[0].value if isinstance(line.args[0], Var) else line.args[0]
-            text = self.text(args[0])
-            text = f"np.float64({text})" if type(first) is float else text  # floats have no axes
-            if name == "transpose":
-                return f"{text}.T"
-            if name == "astype":
-                return f"{text}.astype(np.{np.dtype(options['dtype']).name})"
-            return f"{text}[{self._index(options['index'])}]"
-        return self._numpy(line.operation, args, options)
-
-    def _numpy(self, operation, args, options):
-        name, function = operation.name, operation.function
-        module = getattr(function, "__module__", None) or "numpy"
-        inside = [self.text(arg) for arg in args]
-        inside += [
-            f"{key}={'None' if key == 'state' else self.text(value)}"
-            for key, value in options.items()
-        ]
-        if name in SAME:
-            called, inside = SAME[name], [*inside, *MORE.get(name, ())]
-        elif name in ("concatenate", "stack") and module.startswith("numpy"):
-            inside = [f"[{', '.join(inside[: len(args)])}]", *inside[len(args) :]]
-            called = f"np.{name}"
-        elif module.startswith("numpy") and _takes_its_arguments(operation):
-            place = "np.linalg." if "linalg" in module else "np.fft." if "fft" in module else "np."
-            called = f"{place}{getattr(function, '__name__', name)}"
+    def _begin(self, r):
+        """What a result is before the first copy; and how others call what the copies make."""
+        writer, every, carried = self.writer, self._every(r), r in self.loop.carried
+        if r in self.elements:
+            whole, start, step = self.elements[r]
+            writer.texts |= {var: f"{whole}[{start + c * step}]" for c, var in enumerate(every)}
+            return
+        name = self.name(r)
+        first = writer.expressions.text(self.loop.carried[r]) if carried else ""
+        if r in self.lists:
+            writer.line(f"{name} = [{first}]")
+            writer.texts |= {var: f"{name}[{c + carried}]" for c, var in enumerate(every)}
         else:
-            called = self.helpers.add(operation.forward, name)
-        return f"{called}({', '.join(inside)})"
+            if carried and first != name:
+                writer.line(f"{name} = {first}")
+            writer.texts[every[-1]] = name
 
-    def _index(self, index):
-        if isinstance(index, tuple) and index:
-            return ", ".join(map(self._index, index)) + ("," if len(index) == 1 else "")
-        if isinstance(index, slice):
-            parts = [
-                "" if v is None else self.text(v) for v in (index.start, index.stop, index.step)
-            ]
-            return ":".join(parts if parts[2] else parts[:2])
-        return "..." if index is Ellipsis else self.text(index)
+    def _end(self):
+        """Results that belong in a list of results, and were collected in another order."""
+        writer = self.writer
+        for r in self.lists:
+            for var in self._every(r):
+                if var in writer.results:
+                    whole, i = writer.results[var]
+                    sign = "+=" if whole in writer.sums else "="
+                    target = f"{whole}[{writer.expressions.index(i)}]"
+                    writer.line(f"{target} {sign} {writer.texts[var]}")
 
-    def text(self, x):
-        """A value, a constant or a container of these, as an expression."""
-        if isinstance(x, (_Text, _Number)):
-            return str(x)
-        if isinstance(x, Var):
-            return self.texts[x]
-        if isinstance(x, (list, tuple)):
-            inside = ", ".join(map(self.text, x))
-            return f"[{inside}]" if isinstance(x, list) else f"({inside}{',' * (len(x) == 1)})"
-        if isinstance(x, np.ndarray):
-            return self._array(x)
-        if isinstance(x, np.generic):
-            return f"np.{x.dtype.name}({x.item()!r})".replace("(nan)", "(np.nan)")
-        if isinstance(x, float):
-            return repr(x) if np.isfinite(x) else f"float('{x}')"
-        if isinstance(x, (type, np.dtype)):
-            return f"np.{np.dtype(x).name}"
-        if isinstance(x, (int, str, bool, type(None), range)):
-            return repr(x)
-        if isinstance(x, slice):
-            return f"slice({', '.join(self.text(v) for v in (x.start, x.stop, x.step))})"
-        if x is Ellipsis:
-            return "..."
-        if isinstance(x, np.random.Generator):
-            return self._generator(x)
-        if callable(x) and (getattr(x, "__module__", "") or "numpy").startswith("numpy"):
-            return f"np.{x.__name__}"
-        raise TypeError(f"source: cannot write {x!r} as text")
+    def _index(self, start, slope):
+        """start + slope * copy, in terms of j, which is self.start + self.step * copy."""
+        slope *= self.step
+        rest, j = start - slope * self.start, self.writer.counter
+        if not slope:
+            return str(rest)
+        if slope == -1:
+            return f"{rest} - {j}" if rest else f"-{j}"
+        j = j if slope == 1 else f"{slope} * {j}"
+        return f"{j} + {rest}" if rest > 0 else f"{j} - {-rest}" if rest else j
 
-    def _generator(self, x):
-        """A generator is a parameter: draws are made anew."""
-        if x not in self.generators:
-            self.generators[x] = self._fresh("generator")
-            self.program.parameters.append(self.generators[x])
-        return self.generators[x]
-
-    def _array(self, x):
-        written = np.array2string(
-            x, separator=", ", threshold=x.size + 1, max_line_width=80, floatmode="unique"
-        )
-        text = f"np.array({written}, {_dtype(x)})".replace("nan", "np.nan").replace("inf", "np.inf")
-        if not x.size:
-            return f"np.zeros({x.shape}, {_dtype(x)})"
-        same = np.all(x == x.flat[0])
-        if same and x.ndim and x.size > 1:
-            value = x.flat[0].item()
-            fill = {0: "zeros", 1: "ones"}.get(value)
-            shape = str(x.shape)
-            if fill:
-                return f"np.{fill}({shape}, {_dtype(x)})"
-            return f"np.full({shape}, {self.text(value)}, {_dtype(x)})"
-        if x.size <= INLINE and "\n" not in text:
-            return text
-        for name, known in {**self.hoisted, **self.constants}.items():
-            if (known is x) or (isinstance(known, str) and known == text):
-                return name
-        i = len(self.hoisted) + len(self.constants) + 1
-        name = self._fresh(f"const{i}")
-        if x.size <= WRITTEN:
-            self.hoisted[name] = text
+    def _operand(self, what, current):
+        """The text of an operand, see `Loop`; `current`: what this copy has made."""
+        kind, *rest = what
+        if kind == "same":
+            return rest[0]
+        if kind == "int":
+            return Text(self._index(*rest))
+        if kind == "this":
+            return Text(current[rest[0]])
+        if kind == "item":
+            whole, start, step = rest
+        elif kind == "before":
+            (r,) = rest
+            if r not in self.lists and r not in self.elements:
+                return Text(self.name(r))
+            if r in self.lists:
+                whole, start, step = self.name(r), 0, 1
+            else:
+                whole, start, step = self.elements[r]
+                start -= step
         else:
-            self.constants[name] = x
-        return name
+            loop, r, start, step = rest
+            other = next(x for x in self.writer.items if getattr(x, "loop", None) is loop)
+            if r in other.elements:
+                whole, first, each = other.elements[r]
+                start, step = first + each * start, each * step
+            else:
+                whole = other.name(r)
+        return Text(f"{whole}[{self._index(start, step)}]")
 
 
-def _in_order(loop, overwritten):
-    """The places of a pattern in an order in which nobody reads too late what a copy overwrites;
-    and the places which are to be overwritten at the end, where there is no such order.
-    """
-    places = range(len(loop.pattern))
-    for late in ([], overwritten):
-        first = {r: set() for r in places}  # place -> those that come before it
-        for r in places:
-            for kind, *rest in loop.operands[r]:
-                if kind == "this":
-                    first[r].add(rest[0])
-                elif kind == "before" and rest[0] in overwritten and not late and rest[0] != r:
-                    first[rest[0]].add(r)
-        order = []
-        while len(order) < len(places):
-            ready = [r for r in places if r not in order and first[r] <= {*order}]
-            if not ready:
-                break
-            order.append(ready[0])
-        else:
-            return order, late
-    raise AssertionError("a pattern's own lines are in order")
+# --- text -----------------------------------------------------------------------------------------
 
 
-def _takes_its_arguments(operation):
-    """Whether a function of NumPy is called with an operation's arguments as they are."""
-    constant = isinstance(operation, Constant)
-    return constant or (operation.arity is not None and operation.name not in ORDERED)
-
-
-class _Text(str):
-    __slots__ = ()
-
-
-class _Number(str):
-    __slots__ = ()
-
-
-class _Whole:
-    def __init__(self, name):
-        self.name = name
-
-
-def _on_floats(line):
-    """Whether an elementwise call is of Python floats alone."""
-    operation = line.operation
-    if getattr(operation, "kind", None) != "elementwise":
-        return False
-    values = [x.value if isinstance(x, Var) else x for x in line.args]
-    return all(type(v) in (float, int) for v in values)
-
-
-def _loop_reads(loop):
-    return [x for lines in loop.copies for line in lines for x in line.reads()]
-
-
-def _affine(slope, rest):
-    if not slope:
-        return str(rest)
-    j = "j" if slope == 1 else "-j" if slope == -1 else f"{slope} * j"
-    if slope == -1 and rest:
-        return f"{rest} - j"
-    return f"{j} + {rest}" if rest > 0 else f"{j} - {-rest}" if rest else j
-
-
-def _dtype(x):
-    return f"np.{np.asarray(x).dtype.name}"
+def _is_basic(index):
+    parts = index if type(index) is tuple else (index,)
+    return all(i is None or i is Ellipsis or type(i) is int or type(i) is slice for i in parts)
 
 
 def _what(name, program):
     """Shape and type of a parameter, for the head."""
-    found = [v.value for v, (n, _) in program.inputs.items() if n == name]
-    paths = [p for n, p in program.inputs.values() if n == name]
-    if len(found) == 1 and not paths[0]:
-        return f"{name} {_kind(found[0])}"
-    kinds = {_kind(v) for v in found}
+    found = [(v.value, path) for v, (n, path) in program.inputs.items() if n == name]
+    if not found:
+        return f"{name} as it was"
+    kinds = {_kind(value) for value, _ in found}
+    if len(found) == 1 and not found[0][1]:
+        return f"{name} {'a ' * (kinds == {'float'})}{kinds.pop()}"
     if len(kinds) == 1:
-        kind = kinds.pop().removeprefix("a ")
-        return (
-            f"{name} of {len(found)} times {kind}" if len(found) != 1 else f"{name} of one {kind}"
-        )
-    return f"{name} of {len(found)} arrays"
+        kind = kinds.pop()
+        return f"{name} with {len(found)} {kind}{'s' * (kind == 'float' and len(found) > 1)}"
+    return f"{name} with {len(found)} arrays"
 
 
 def _kind(value):
-    return (
-        "a float" if type(value) is float else f"{np.asarray(value).dtype}{list(np.shape(value))}"
-    )
+    return "float" if type(value) is float else f"{np.asarray(value).dtype}{[*np.shape(value)]}"
 
 
-def _identifier(name):
-    name = re.sub(r"\W+", "_", name).strip("_")
-    return name if name.isidentifier() and name not in TAKEN else "f"
+def wrapped(text, indent=4):
+    """A line as lines that are not too long, broken at commas between brackets."""
+    if len(text) <= WIDTH:
+        return [text]
+    held = re.sub(r"'[^']*'", lambda m: m[0].replace(" ", "\0"), text)
+    margin = " " * (len(text) - len(text.lstrip()) + indent)
+    pieces = re.sub(r"(?<!,) ", "\0", held.lstrip())  # to be broken after commas alone
+    lines = textwrap.wrap(
+        pieces, WIDTH, initial_indent=margin[indent:], subsequent_indent=margin,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return [line.replace("\0", " ") for line in lines]
 
 
-def _definition(name, parameters):
-    """The line, or lines, that begin a function."""
-    line = f"def {name}({', '.join(parameters)}):"
-    if len(line) <= WIDTH:
-        return [line]
-    inside = textwrap.fill(", ".join(parameters), WIDTH - 4, break_long_words=False)
-    return [f"def {name}(", *(f"    {part}" for part in inside.splitlines()), "):"]
-
-
-def _commented(lines):
+def _laid_out(lines):
     """Lines with the place in the user's program they are due to, where that changes."""
     last, found = None, []
     for indent, text, where in lines:
         text = "    " * indent + text
-        if where is not None and where != last:
-            text += f"  # {Path(where[0]).name}:{where[1]}"
+        note = f"# {Path(where[0]).name}:{where[1]}" if where and where != last else ""
         last = where or last
-        found.append(text)
+        if note and len(text) + len(note) + 2 > WIDTH:
+            found += ["    " * indent + note, *wrapped(text)]
+        else:
+            found += [f"{text}  {note}"] if note else wrapped(text)
+    return found
+
+
+def _blocks(texts):
+    """Definitions, each by itself; constants that follow one another together."""
+    found = []
+    for text in texts.values():
+        alike = found and "\n" not in text and found[-1].partition("\n")[0].find("def ") < 0
+        if alike and "def " not in text:
+            found[-1] += f"\n{text}"
+        else:
+            found.append(text)
     return found

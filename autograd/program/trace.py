@@ -19,6 +19,8 @@ from ..graph import levels
 from ..primitive import Wrapper, explained, leaves, mapped_over
 from ..scopes import user_line
 
+ON_STACK = object()
+
 
 class Var:
     """A value of the program.
@@ -66,12 +68,12 @@ class Line:
 class Tape:
     """What was written down: `lines`, in order.
 
-    at           ``(file, line)`` of what is run next, where it is not what is on the stack now
+    at           ``(file, line)`` of what is run next; ON_STACK: that of the caller
     specialized  lines at which the program looked at a traced value itself
     """
 
     def __init__(self):
-        self.lines, self.specialized, self.at = [], [], None
+        self.lines, self.specialized, self.at = [], [], ON_STACK
         self.level, self.count = next(levels), 0
         self._lock = threading.Lock()
 
@@ -90,7 +92,7 @@ class Tape:
         args, options = mapped_over(self.var_of, [list(args), dict(options)])
         several = isinstance(y, (tuple, list))
         results = tuple(map(self.var, y)) if several else self.var(y)
-        where = self.at or user_line(sys._getframe(2))
+        where = user_line(sys._getframe(2)) if self.at is ON_STACK else self.at
         self.lines.append(Line(operation, args, options, results, where))
         if several:
             parts = [Traced(var, self) for var in results]
@@ -171,6 +173,18 @@ class Traced(Duck):
     def __bool__(self):
         self.tape.look("the truth")
         return bool(self.plain())
+
+    def __float__(self):
+        self.tape.look("the number")
+        return float(self.plain())
+
+    def __int__(self):
+        self.tape.look("the number")
+        return int(self.plain())
+
+    def __index__(self):
+        self.tape.look("the number")
+        return self.plain().__index__()
 
     def item(self):
         """The only element, as a constant of the program."""

@@ -58,6 +58,9 @@ class Wrapper:
     carries_derivative = True  # or stands for plain values only, as Batch and Counted do
     hides_axis = False  # or it does, as a Batch
 
+    def look(self, what):
+        """Told where a program goes on by the values inside; what records programs notes it."""
+
     def beside(self, x):
         """The plain array or number `x` as a constant of the program that this takes part in."""
         inside = self.inside
@@ -102,6 +105,17 @@ def plain(x):
     return mapped_over(lambda leaf: leaf.plain() if isinstance(leaf, Wrapper) else leaf, x)
 
 
+def looked_at(x, what):
+    """`plain` of x where the program goes on by its values, such as into a shape; not only where
+    it checks them.
+    """
+    for leaf in leaves(x):
+        while isinstance(leaf, Wrapper):
+            leaf.look(what)
+            leaf = leaf.inside
+    return plain(x)
+
+
 def undifferentiated(x):
     """`x` without its outer levels that carry derivatives: what may differ between examples."""
     while isinstance(x, Wrapper) and x.carries_derivative:
@@ -126,7 +140,7 @@ def common(x, name):
             f"np.{name} inside vmap: the shape of what it returns depends on the values, and they "
             f"differ from example to example; use masks (np.where), or call it outside of vmap"
         )
-    return plain(x)
+    return looked_at(x, f"the values (for np.{name})")
 
 
 def kind_of(x):

@@ -12,7 +12,7 @@ so the biases.  All start uniform in ±1/√hidden_size.
 import numpy as np
 
 from autograd import relu, sigmoid, stop_gradient
-from autograd.primitive import Wrapper, plain
+from autograd.primitive import Wrapper, looked_at
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
@@ -156,7 +156,7 @@ class _Steps:
         if lengths is None:
             return x, None
         lengths = _array(lengths)
-        values = plain(lengths)
+        values = looked_at(lengths, "the lengths")
         if np.shape(lengths) != tuple(batch) or values.dtype.kind not in "iu":
             raise ValueError(
                 f"{name}: lengths are integers of shape {tuple(batch)}, got {values.dtype} of "
@@ -171,7 +171,8 @@ class _Steps:
 
     def _scan(self, step, z, state, lengths):
         """(outputs (T, ...), last state) of ``step(z[t], state)`` for t = 0, 1, ..., T - 1."""
-        shortest = z.shape[0] if lengths is None else np.min(plain(lengths), initial=z.shape[0])
+        ends = () if lengths is None else looked_at(lengths, "the lengths")
+        shortest = np.min(ends, initial=z.shape[0])
         outputs = []
         for t in range(z.shape[0]):
             if self.truncate and t and t % self.truncate == 0:

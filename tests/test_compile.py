@@ -366,3 +366,37 @@ def test_views_of_every_kind_keep_their_memory():
     fast = compile(f)
     for _ in range(2):
         same(fast(x), f(x))
+
+
+@pytest.mark.parametrize(
+    "f, first, second",
+    [
+        (np.unique, [1.0, 1.0, 2.0], [1.0, 2.0, 3.0]),
+        (lambda x: np.polymul(x, [1.0, 2.0]), [1.0, 2.0], [0.0, 2.0]),
+        (lambda x: np.histogram(x, bins=2)[0], [1.0, 2.0, 5.0], [1.0, 4.0, 5.0]),
+        (lambda x: sorted([x[0], x[1]], key=float), [2.0, 1.0], [1.0, 2.0]),
+    ],
+    ids=["unique", "polymul", "histogram", "sorted"],
+)
+def test_what_goes_by_values_is_not_compiled(f, first, second):
+    def run(x):
+        return [np.asarray(part) for part in flatten(f(x))[0]]
+
+    fast = compile(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TracingWarning)
+        for x in (np.array(first), np.array(second)):
+            try:
+                expected = run(x)
+            except TypeError:
+                continue
+            same(fast(x), expected)
+
+
+def test_lengths_of_sequences_are_looked_at():
+    rnn = nn.GRU(2, 3)
+    x = np.random.default_rng(0).normal(size=(5, 2, 2))
+    fast = compile(lambda x, lengths: rnn(x, lengths=lengths)[0])
+    with pytest.warns(TracingWarning, match="the lengths"):
+        fast(x, np.array([5, 3]))
+    same(fast(x, np.array([2, 4])), rnn(x, lengths=np.array([2, 4]))[0])

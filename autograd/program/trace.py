@@ -170,6 +170,10 @@ class Traced(Duck):
         """f of the value, as a constant of the program."""
         return f(self.var.value)
 
+    def look(self, what):
+        """Note that the program goes on by the values."""
+        self.tape.look(what)
+
     def __bool__(self):
         self.tape.look("the truth")
         return bool(self.plain())

@@ -21,7 +21,7 @@ import numpy as np
 from ..batching import broadcasting, lifted, ndim, shifting, stacked
 from ..costs import by_matrix, called_by_matrix
 from ..families import composition, constant, general
-from ..primitive import plain
+from ..primitive import looked_at
 from .elementwise import cast
 from .products import _column, _diagonal, _row, _t
 
@@ -162,7 +162,7 @@ def lstsq(a, b, rcond=None):
     x = np.linalg.pinv(a, rcond=rcond) @ b
     rank = cast.apply([np.linalg.matrix_rank(a, rtol=rcond)], {"dtype": np.intc})
     residuals = np.reshape((b - a @ x) ** 2, (m, -1)).sum(axis=0)
-    full = np.all(plain(rank) == n) and n < m
+    full = np.all(looked_at(rank, "the rank") == n) and n < m
     return x, residuals if full else residuals[:0], rank, np.linalg.svdvals(a)
 
 

@@ -15,6 +15,7 @@ import types
 import numpy as np
 
 from ..families import Constant
+from .record import where_in_memory
 from .trace import Var
 
 INLINE = 8  # elements of a constant array that is written where it is used
@@ -53,7 +54,7 @@ class Expressions:
 
     texts       Var -> its text
     fresh       ``name ->`` that name, or one like it that is free
-    known       id of an array -> (it, what the user calls it)
+    known       where an array is -> (it, what the user calls it)
     hoisted     name -> text of constants that stand before the function
     constants   name -> array of those too large to be written
     generators  what random numbers are drawn from -> name
@@ -68,7 +69,7 @@ class Expressions:
 
     def call(self, line, args, options):
         """A call as an expression."""
-        name, scalar = line.operation.name, _on_floats(line)
+        name, scalar = line.operation.name, on_floats(line)
         if line.operation is COLLECT:
             return self.text(args[0])
         if name == "negative":
@@ -183,12 +184,13 @@ class Expressions:
 
         Its order in memory is kept, as sums over it depend on that in their last bits.
         """
-        if x.ndim > 1 and x.size > 1 and not x.flags.c_contiguous:
+        known = where_in_memory(x) in self.known
+        if x.ndim > 1 and x.size > 1 and not x.flags.c_contiguous and not known:
             if x.flags.f_contiguous:
                 return f"{self.text(x.T)}.T"
             if not any(x.strides):
                 return f"np.broadcast_to({self.text(x.flat[0])}, {x.shape})"
-        dtype, name = _dtype(x), self.known.get(id(x), (None, None))[1]
+        dtype, name = _dtype(x), self.known.get(where_in_memory(x), (None, None))[1]
         if not x.size or (x.ndim and x.size > 1 and _all_same(x) and not name):
             value = x.flat[0].item() if x.size else 0
             fill = {0: "zeros", 1: "ones"}.get(value)
@@ -260,7 +262,7 @@ def _takes_its_arguments(operation):
     return constant or (operation.arity is not None and operation.name not in ORDERED)
 
 
-def _on_floats(line):
+def on_floats(line):
     """Whether an elementwise call is of Python floats alone."""
     if getattr(line.operation, "kind", None) != "elementwise":
         return False

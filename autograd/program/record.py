@@ -162,7 +162,11 @@ class Program:
         """The tangent of each value beside it, as early as what it is made of is there."""
         where, lines = self._where_made(), self.tape.lines
         self.forward = {var for line in lines[:computed] for var in line.writes()}
-        ends = {self.tape.var_of(pushed[node]): self._line_of(node, where) for node in nodes}
+        ends = {}
+        for node in nodes:
+            made = [self.tape.var_of(x) for x in leaves(pushed[node])]
+            at = self._line_of(node, where)
+            ends |= dict.fromkeys([x for x in made if isinstance(x, Var)], at)
         groups = []  # the lines that make one tangent
         for line in lines[computed:]:
             if not groups or not ends.keys().isdisjoint(groups[-1][-1].writes()):
@@ -293,7 +297,7 @@ class Program:
 
 
 def known_arrays(f):
-    """id of an array that `f` finds around it -> (the array, what it is called there)."""
+    """Where an array is that `f` finds around it -> (the array, what it is called there)."""
     while hasattr(f, "func"):
         f = f.func
     f = getattr(f, "__wrapped__", f)
@@ -318,8 +322,13 @@ def known_arrays(f):
         for path, part in pairs:
             part = plain(part)
             if isinstance(part, np.ndarray):
-                found[id(part)] = part, _identifier(path)
+                found[where_in_memory(part)] = part, _identifier(path)
     return found
+
+
+def where_in_memory(x):
+    """What tells an array from others, but for another view of the same."""
+    return x.__array_interface__["data"][0], x.dtype, x.shape, x.strides
 
 
 def _filled(cell):

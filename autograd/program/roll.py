@@ -8,7 +8,8 @@ arguments, or of what an earlier loop has made.
 import numpy as np
 
 from ..primitive import leaves, mapped_over
-from ..show.view import _runs as runs
+from ..show.view import runs
+from .helpers import on_floats
 from .trace import Var
 
 COPIES = 3  # fewer are no loop
@@ -263,5 +264,7 @@ def _signature(line):
         "int" if type(x) is int and not whole else repr(x)
         for x in _operands(line)
     )  # fmt: skip
-    shapes = tuple(np.shape(var.value) for var in line.writes())
-    return line.operation.name, tuple(line.options), kinds, shapes
+    values = [var.value for var in line.writes()]
+    types = tuple((np.shape(v), getattr(v, "dtype", np.dtype(float))) for v in values)
+    # math.tanh and np.tanh differ in the last bit
+    return line.operation.name, on_floats(line), tuple(line.options), kinds, types

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..primitive import leaves
+from ..repeat import Memo
 from ..transforms import called
 from .helpers import COLLECT, Expressions, Text
 from .latex import latex as as_latex
@@ -76,7 +76,13 @@ def source(f, *args, of="value", argnums=None, loops=True, latex=False):
         # written for: x a float
         ...
     """
-    text = Writer(Program(f, args, of, argnums), loops).source()
+    memo = Memo()
+    try:
+        with memo.first():
+            program = Program(f, args, of, argnums)
+    finally:
+        memo.undo()  # generators and buffers are as they were
+    text = Writer(program, loops).source()
     return as_latex(text, text.name) if latex else text
 
 
@@ -122,9 +128,9 @@ class Writer:
         program = self.program
         for var, (name, path) in program.inputs.items():
             self.texts[var] = name + path
-            *_, number = re.split(r"\[(?=\d+\]$)", path)
-            if number:
-                self.elements[var] = self.texts[var][: -len(number) - 1], int(number[:-1])
+            element_of = re.fullmatch(r"(.*)\[(\d+)\]", path)
+            if element_of:
+                self.elements[var] = name + element_of[1], int(element_of[2])
         kept = []
         for line in lines:
             index, array = element(line), line.args[0] if line.args else None
@@ -146,9 +152,10 @@ class Writer:
         single = not isinstance(program.outputs, tuple) or len(program.selected) == 1
         trees = [program.outputs] if single else program.outputs
         for name, tree in zip(program.selected, trees, strict=False):
-            alike = type(tree) is list and len({*leaves(tree)}) == len(tree) > 1
-            alike = alike and name in program.parameters  # and no Module
-            if alike and all(isinstance(x, Var) and x in made for x in tree):
+            if type(tree) is not list or name not in program.parameters:  # a Module's
+                continue
+            alike = all(isinstance(x, Var) and x in made for x in tree)
+            if alike and len({*tree}) == len(tree) > 1:
                 whole = self.fresh(name + ("_bar" if program.what == "gradient" else "_hvp"))
                 self.rooms[whole] = f"[None] * {len(tree)}"
                 self.results |= {var: (whole, i) for i, var in enumerate(tree)}
@@ -304,7 +311,7 @@ class Writer:
         shapes = ", ".join(_what(name, program) for name in program.parameters)
         notes = textwrap.wrap(f"written for: {shapes}", WIDTH - 6, break_long_words=False)
         for what, where in program.tape.specialized:
-            at = f" in {Path(where[0]).name}:{where[1]}" if where else ""
+            at = f" in {_place(where)}" if where else ""
             notes.append(f"and for {what} that a value had{at}")
         if self.expressions.constants:
             notes.append(f"expects as globals: {', '.join(self.expressions.constants)}")
@@ -383,6 +390,9 @@ class LoopWriter:
             alone = {id(i) for i in writer.readers.get(x, ())} == {id(self)}
             plain = r not in self.lists and r not in self.elements
             later = [y for copy in loop.copies[1:] for line in copy for y in line.reads() if y is x]
+            own = isinstance(x, Var) and writer.program.names.get(x)
+            named = own and own not in map(writer.program.names.get, self._every(r))
+            plain = plain and not named
             if isinstance(x, Var) and alone and plain and reads == len(begins) and not later:
                 if x not in writer.texts and x not in writer.results:
                     writer.first[x] = self, r
@@ -542,12 +552,18 @@ def wrapped(text, indent=4):
     return [line.replace("\0", " ") for line in lines]
 
 
+def _place(where):
+    """A line of the user's; of a notebook's cell its number alone."""
+    file, line = Path(where[0]), where[1]
+    return f"line {line}" if "ipykernel" in file.parent.name else f"{file.name}:{line}"
+
+
 def _laid_out(lines):
     """Lines with the place in the user's program they are due to, where that changes."""
     last, found = None, []
     for indent, text, where in lines:
         text = "    " * indent + text
-        note = f"# {Path(where[0]).name}:{where[1]}" if where and where != last else ""
+        note = f"# {_place(where)}" if where and where != last else ""
         last = where or last
         if note and len(text) + len(note) + 2 > WIDTH:
             found += ["    " * indent + note, *wrapped(text)]

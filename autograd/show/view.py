@@ -114,7 +114,7 @@ class View:
         with which the repeats begin, and this one of them, and the first one's id.
         """
         found, at = [], 0
-        for start, period, end in _runs([self.signatures[item] for item in items]):
+        for start, period, end in runs([self.signatures[item] for item in items]):
             start = self._beginning(items, start, period, at)
             if start < at:
                 continue  # the repeat before took some of it
@@ -327,7 +327,7 @@ def _boxes(item):
     return [item] if isinstance(item, Box) else [*item.boxes()]
 
 
-def _runs(signatures):
+def runs(signatures):
     """``(start, period, end)`` of the repeats, in order; those that cover most come first."""
     found, todo = [], [(0, np.array(signatures, int))]
     while todo:

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -400,3 +401,16 @@ def test_lengths_of_sequences_are_looked_at():
     with pytest.warns(TracingWarning, match="the lengths"):
         fast(x, np.array([5, 3]))
     same(fast(x, np.array([2, 4])), rnn(x, lengths=np.array([2, 4]))[0])
+
+
+def test_nothing_of_what_was_traced_is_kept():
+    x = np.random.default_rng(0).normal(size=200_000)
+    fast = compile(deep)  # whose values need but one buffer
+    tracemalloc.start()
+    try:
+        fast(x)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most > 50 * x.nbytes  # every value, while it was traced
+    assert kept < 5 * x.nbytes + 1_000_000

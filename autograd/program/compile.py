@@ -10,7 +10,7 @@ import functools
 import math
 import threading
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..primitive import Wrapper, kind_of, leaves
 from ..repeat import Memo
 from ..transforms import called, named
 from ..tree import flatten
-from .record import simplified
+from .record import simplified, standing
 from .trace import Tape, Traced, TracingWarning, Var
 
 BLOCK = 65536  # elements of large arrays that are worked on at a time
@@ -141,7 +141,7 @@ class Kernel:
     """A program traced for one kind of arguments, and the function generated from it."""
 
     def __init__(self, f, args):
-        self.f, self.args = f, args  # kept, so that nothing else gets the ids in its kind
+        self.f, self.args = f, args  # what is no array is kept: nothing else gets its id
         self.text, self.reason, self.run = "", "", None
         values, _ = flatten(args)
         if any(isinstance(value, Wrapper) for value in values):
@@ -190,17 +190,20 @@ class Kernel:
     def _generate(self, tape):
         outputs = [x for x in self.outputs if isinstance(x, Var)]
         lines, stands = simplified(tape.lines, outputs)
-        self.outputs = [stands.get(x, x) if isinstance(x, Var) else x for x in self.outputs]
+        self.outputs = standing(self.outputs, stands)
         self.writer = writer = Generator(self, lines)
         self.text, self.floats = writer.text, writer.floats
         self.run = writer.function()
+        for var in [*filter(None, self.inputs), *(v for x in tape.lines for v in x.writes())]:
+            var.value = None  # memory: the values were needed for their shapes
+        self.args = [x for x in flatten(self.args)[0] if not isinstance(x, np.ndarray)]
 
     def explanation(self):
         """What was made of the program, in words."""
         if self.reason:
             return f"{called(self.f)} is run as it is: {self.reason}."
         w = self.writer
-        made = sum(buffer for buffer in w.buffers)
+        made = sum(w.buffers)
         return "\n".join([
             f"{called(self.f)}: {len(w.lines)} calls, {len(w.views)} of them views.",
             f"{w.written} write into {len(w.buffers)} buffers, {w.in_place} in place: {made:,} "
@@ -342,7 +345,7 @@ class Generator:
             for x in self.outputs:
                 if isinstance(x, Var):
                     self.last[self._root(x)] = len(self.lines)
-            self.returned = {self._root(x) for x in self.outputs if isinstance(x, Var)}
+            self.returned = Counter(self._root(x) for x in self.outputs if isinstance(x, Var))
         self.own = {}  # root -> (buffer, shape, type, order of the axes in memory)
         self.idle = {}  # size -> buffers of it that nobody needs now
         self.named = {}  # (buffer, shape, type, order) -> its name in the text
@@ -418,6 +421,7 @@ class Generator:
             return f"{target} = {self._call(line, args)}"
         if line.results in self.over:
             self.in_place += 1
+            self._release(i, line)
             index = self._text(line.options["index"])
             return f"{args[0]}[{index}] = {args[1]}; {target} = {args[0]}"
         writes = self._writer(line)
@@ -458,7 +462,7 @@ class Generator:
 
         def operand(x):
             value = x.value if isinstance(x, Var) else x
-            if x in temporary if isinstance(x, Var) else False:
+            if isinstance(x, Var) and x in temporary:
                 return f"{temporary[x]}[:m]"
             if _is_one_number(value):
                 return self._bound(value[(0,) * value.ndim + (...,)], "c")
@@ -565,9 +569,8 @@ class Generator:
         name = self.names[x]
         if not isinstance(x.value, np.ndarray):
             return name
-        made = x in self.made
-        again = sum(self._root(y) is self._root(x) for y in self.outputs if isinstance(y, Var)) > 1
-        return name if made and self._root(x) is x and not again else f"{name}.copy()"
+        alone = x in self.made and self._root(x) is x and self.returned[x] == 1
+        return name if alone else f"{name}.copy()"
 
     def _text(self, x):
         if isinstance(x, Var):
@@ -597,14 +600,14 @@ def _in_chains(lines):
     """``(lines, chains)``: chains of operations on elements of large arrays next to one another,
     and the number of the line after each, by that of its first.
     """
-    found, chains, todo = [], {}, list(lines)
+    found, chains, todo = [], {}, deque(lines)
     while todo:
-        line = todo.pop(0)
+        line = todo.popleft()
         size = _on_elements(line)
         if not size:
             found.append(line)
             continue
-        chain, rest, late = [line], [], set()
+        chain, rest, late = [line], deque(), set()
         for other in todo:
             if _on_elements(other) == size and late.isdisjoint(other.reads()):
                 chain.append(other)

@@ -81,12 +81,8 @@ class Program:
 
     def _standing(self, lines, stands):
         """`lines`, after what was left out of them has been replaced by what stands for it."""
-
-        def current(x):
-            return stands.get(x, x) if isinstance(x, Var) else x
-
-        self.outputs = mapped_over(current, self.outputs)
-        self.of = {current(d): value for d, value in reversed(self.of.items())}
+        self.outputs = standing(self.outputs, stands)
+        self.of = {stands.get(d, d): value for d, value in reversed(self.of.items())}
         return lines
 
     # --- arguments ---
@@ -339,18 +335,18 @@ def _filled(cell):
     return True
 
 
+def standing(x, stands):
+    """`x`, or what is in it, with Vars that were left out replaced by what stands for them."""
+    return mapped_over(lambda v: stands.get(v, v) if isinstance(v, Var) else v, x)
+
+
 def simplified(lines, outputs):
     """`lines` without those nothing depends on, and without a second computation of the same;
     and which Var stands for which that was left out.
     """
-    same, stands = {}, {}
-    kept = []
-
-    def current(x):
-        return stands.get(x, x) if isinstance(x, Var) else x
-
+    same, stands, kept = {}, {}, []
     for line in lines:
-        line.args, line.options = mapped_over(current, [line.args, line.options])
+        line.args, line.options = standing([line.args, line.options], stands)
         key = _key(line)
         first = same.get(key) if key else None
         if first is None:
@@ -398,9 +394,7 @@ def without_idle(lines):
     read = {x for line in lines for x in line.reads()}
     kept, stands = [], {}
     for line in lines:
-        line.args, line.options = mapped_over(
-            lambda x: stands.get(x, x) if isinstance(x, Var) else x, [line.args, line.options]
-        )
+        line.args, line.options = standing([line.args, line.options], stands)
         if _changes_nothing(line, read):
             stands[line.results] = line.args[0]
         else:

@@ -19,7 +19,7 @@ from ..graph import levels
 from ..primitive import Wrapper, explained, leaves, mapped_over
 from ..scopes import user_line
 
-ON_STACK = object()
+ON_STACK = object()  # see `Tape.at`
 
 
 class Var:
@@ -27,16 +27,15 @@ class Var:
 
     number   in the order they came about; an input's too
     value    what it was while tracing
-    name     what the caller calls it; None
     """
 
-    __slots__ = ("name", "number", "value")
+    __slots__ = ("number", "value")
 
-    def __init__(self, number, value, name=None):
-        self.number, self.value, self.name = number, value, name
+    def __init__(self, number, value):
+        self.number, self.value = number, value
 
     def __repr__(self):
-        return self.name or f"v{self.number}"
+        return f"v{self.number}"
 
 
 class Line:
@@ -77,15 +76,15 @@ class Tape:
         self.level, self.count = next(levels), 0
         self._lock = threading.Lock()
 
-    def input(self, value, name=None):
+    def input(self, value):
         """A Traced array for an input of the program."""
-        return Traced(self.var(value, name), self)
+        return Traced(self.var(value), self)
 
-    def var(self, value, name=None):
+    def var(self, value):
         """A new Var."""
         with self._lock:
             self.count += 1
-            return Var(self.count, value, name)
+            return Var(self.count, value)
 
     def write(self, operation, args, options, y):
         """Write a call down; returns its result as Traced arrays."""

@@ -11,7 +11,7 @@ from ..primitive import Indexed, kind_of, plain
 from ..reverse import pulled
 from ..tensor import Tensor, handle
 from .formulas import INFIX, formula
-from .scene import _index, _options
+from .scene import index_text, options_text
 from .values import shape_of
 
 LONG = 70  # characters after which an expression is cut
@@ -87,7 +87,7 @@ def _written(node, texts):
         return f"{text}.T" if strength == ATOM else f"({text}).T", ATOM
     if name == "negative":
         return formula(name, [f"({t})" if s < 3 else t for t, s in parts]), 3
-    return formula(name, [t for t, _ in parts], _options(node)), ATOM
+    return formula(name, [t for t, _ in parts], options_text(node)), ATOM
 
 
 def _twin(node):
@@ -122,7 +122,7 @@ def _like(value):
 def _cotangent(c, texts, value):
     """What a pull gave as an expression; says so where it is still summed or broadcast."""
     if isinstance(c, Indexed):
-        return f"{expression(c.g, texts)} at [{_index(c.index)}]"
+        return f"{expression(c.g, texts)} at [{index_text(c.index)}]"
     text, value = expression(c, texts), plain(value)
     if np.shape(c) == np.shape(value):
         return text

@@ -151,7 +151,7 @@ class Scene:
                 box.name = box.name or self.given.get(id(getattr(node, "cell", None))) or path
             else:
                 box.operation = node.primitive.name
-                box.detail = _options(node)
+                box.detail = options_text(node)
             if node in outputs:
                 box.kind = "output"
             box.name = box.name or getattr(node, "name", None)
@@ -356,12 +356,12 @@ def _parameter_paths(modules, given):
     return found
 
 
-def _options(node):
+def options_text(node):
     """An operation's options, short: ``axis=0``; of indexing the index."""
     shown = []
     for name, value in (node.options or {}).items():
         if name == "index":
-            shown.append(f"[{_index(value)}]")
+            shown.append(f"[{index_text(value)}]")
         elif isinstance(value, (bool, int, float, str)) or _plain_tuple(value):
             shown.append(f"{name}={short_name(repr(value))}")
     return ", ".join(shown)
@@ -371,9 +371,10 @@ def _plain_tuple(value):
     return isinstance(value, tuple) and all(isinstance(v, (int, float, str)) for v in value)
 
 
-def _index(index):
+def index_text(index):
+    """An index as it is written; an array in it only as such."""
     if isinstance(index, tuple):
-        return ", ".join(map(_index, index))
+        return ", ".join(map(index_text, index))
     if isinstance(index, slice):
         parts = ["" if v is None else str(v) for v in (index.start, index.stop, index.step)]
         return ":".join(parts if parts[2] else parts[:2])

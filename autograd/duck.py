@@ -8,7 +8,7 @@ options)`` and `bind_constant`, gives its ``level``, and the value ``inside``.
 import numpy as np
 
 from .graph import CONSTANT
-from .primitive import Wrapper, mapped_over, no_out, plain, registry
+from .primitive import Wrapper, looked_at, mapped_over, no_out, plain, registry, valued
 from .rules.elementwise import cast
 from .rules.indexing import getitem, kept, setitem
 
@@ -155,16 +155,16 @@ class Duck(Wrapper):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
-        return bool(self.plain())
+        return bool(looked_at(self, "the truth"))
 
     def item(self):
         """The only element, as a Python float, without history."""
-        value = self.plain()
+        value = valued(self)
         return value if type(value) is float else value.item()
 
     def tolist(self):
         """The elements as nested lists of Python floats, without history."""
-        value = self.plain()
+        value = looked_at(self, "the elements")
         return value if type(value) is float else value.tolist()
 
     def __format__(self, spec):
@@ -206,8 +206,8 @@ class Duck(Wrapper):
         axes = axes[0] if len(axes) == 1 else axes or None
         return registry[np.transpose](self, axes=axes)
 
-    def astype(self, dtype):
-        """The same values in another floating-point type."""
+    def astype(self, dtype, copy=True):
+        """The same values in another floating-point type; whether copied, nobody can tell."""
         dtype = np.dtype(dtype)
         if dtype.kind != "f" and not self.carries_derivative:
             return cast.apply([self], {"dtype": dtype})

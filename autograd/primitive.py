@@ -52,9 +52,11 @@ class Wrapper:
     detach()                                 the same value as a constant
     carries_derivative                       whether this level differentiates
     hides_axis                               whether what is inside has an axis more than this
+    records                                  whether it writes a program down
     """
 
     __slots__ = ()
+    records = False
     carries_derivative = True  # or stands for plain values only, as Batch and Counted do
     hides_axis = False  # or it does, as a Batch
 
@@ -114,6 +116,39 @@ def looked_at(x, what):
             leaf.look(what)
             leaf = leaf.inside
     return plain(x)
+
+
+def valued(x):
+    """The value of `x` as what goes on without derivatives takes it: plain, but for a value of a
+    program that is being written down.
+    """
+    while isinstance(x, Wrapper) and not x.records:
+        x = x.inside
+    return x
+
+
+def recorded(x):
+    """Whether `x` is a value of a program that is being written down."""
+    return isinstance(x, Wrapper) and x.records
+
+
+def applied(function, *args):
+    """``function(*args)`` of plain values; where a program is written down, one call of it.
+
+    For what is no operation, and looks at values: norms, checks.
+    """
+    args = mapped_over(valued, list(args))
+    for leaf in leaves(args):
+        if recorded(leaf):
+            return leaf.call(function, args)
+    return function(*args)
+
+
+def number(x):
+    """A number as a Python float, weakly typed, where it is no wrapper that would lose by it."""
+    if not isinstance(x, Wrapper):
+        return float(x)
+    return x.call(float, [x]) if recorded(x) and type(x.inside) is not float else x
 
 
 def undifferentiated(x):

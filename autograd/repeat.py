@@ -4,6 +4,9 @@
 `Memo` the state of the generator before every draw, and the value every buffer had before it was
 assigned to; a later one gets the same draws from copies of the generators, finds the old buffers,
 and what it assigns to them is its own: generators and buffers move on once.
+
+What records a program (`autograd.program`) is an evaluation too: it is given the buffers, and what
+is to be done once by every call (`deferred`), an optimizer's step, instead of having it done.
 """
 
 import threading
@@ -21,11 +24,9 @@ class Memo:
         self.draws = []  # (generator, its state before), in order
         self.buffers = {}  # (id of the dict, name) -> (the dict, value before)
 
-    @contextmanager
     def first(self):
-        """Within this block, note draws and buffers."""
-        with _entered(self):
-            yield
+        """A context manager: within the block, note draws and buffers."""
+        return _entered(self)
 
     def undo(self):
         """Put generators and buffers back to where they were before."""
@@ -40,6 +41,21 @@ class Memo:
         with _entered(Repetition(self)):
             yield
 
+    def read(self, buffers, name):
+        """The buffer it keeps to itself; None where others have it."""
+        return None
+
+    def assign(self, buffers, name, value):
+        """Keep a buffer's value, and answer True; False where it is for others."""
+        key = id(buffers), name
+        if key not in self.buffers:
+            self.buffers[key] = buffers, read(buffers, name)
+        return False
+
+    def defer(self, act):
+        """Take over what is to be done, and answer True; False where it is to be done now."""
+        return False
+
 
 class Repetition:
     """An evaluation that draws what a Memo says, and keeps its buffers to itself."""
@@ -47,6 +63,20 @@ class Repetition:
     def __init__(self, memo):
         self.draws, self.buffers = iter(memo.draws), dict(memo.buffers)
         self.copies = {}
+
+    def read(self, buffers, name):
+        """What was assigned to it here, or else what the first evaluation found."""
+        _, value = self.buffers.get((id(buffers), name), (None, None))
+        return value
+
+    def assign(self, buffers, name, value):
+        """Keep it, for this evaluation only."""
+        self.buffers[id(buffers), name] = buffers, value
+        return True
+
+    def defer(self, act):
+        """What is done once has been done by the first evaluation."""
+        return True
 
     def draw(self):
         """A copy of the generator of the first evaluation, in its state before this draw."""
@@ -82,22 +112,29 @@ def draw(generator):
 
 def read(buffers, name):
     """The buffer `name` of a module's dict of them, as this evaluation has it."""
-    key = id(buffers), name
     for evaluation in _evaluations():
-        if type(evaluation) is Repetition and key in evaluation.buffers:
-            return evaluation.buffers[key][1]
+        value = evaluation.read(buffers, name)
+        if value is not None:
+            return value
     return buffers[name]
 
 
 def assign(buffers, name, value):
     """Set the buffer `name`; while a function is evaluated again, for this evaluation only."""
-    key, before = (id(buffers), name), read(buffers, name)
     for evaluation in _evaluations():
-        if type(evaluation) is Repetition:
-            evaluation.buffers[key] = buffers, value
+        if evaluation.assign(buffers, name, value):
             return
-        evaluation.buffers.setdefault(key, (buffers, before))
     buffers[name] = value
+
+
+def deferred(act):
+    """Whether what records a program has taken over to ``act()``, at this point of every run."""
+    return any(evaluation.defer(act) for evaluation in _evaluations())
+
+
+def going_on():
+    """Whether anything is noted or repeated in this thread."""
+    return bool(_evaluations())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
-from .primitive import Indexed, Wrapper
+from .primitive import Indexed, Wrapper, number, recorded
 from .rules.indexing import gather_cotangents
 from .watched import Writes, check_unwritten
 
@@ -191,8 +191,8 @@ def fit(c, value):
             c = np.add.reduce(c, axis=stretched, keepdims=True)
         if np.shape(c) != wanted:
             c = np.broadcast_to(c, wanted)
-    if type(value) is float and not isinstance(c, Wrapper):
-        return float(c)
+    if type(value) is float or (recorded(value) and type(value.inside) is float):
+        return number(c)
     return c
 
 
@@ -221,8 +221,8 @@ def as_gradient(node, c):
 
 def as_derivative(d, value):
     """A tangent or cotangent in the type of the value it belongs to; zeros for None."""
-    if type(value) is float:
-        return 0.0 if d is None else d if isinstance(d, Wrapper) else float(d)
+    if type(value) is float or (recorded(value) and type(value.inside) is float):
+        return 0.0 if d is None else number(d)
     if d is None:
         return value.dtype.type(0) if isinstance(value, np.generic) else np.zeros_like(value)
     if isinstance(value, Wrapper) and not isinstance(d, Wrapper):

@@ -12,7 +12,17 @@ from . import graph, reverse
 from .duck import Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
 from .payload import base_array, payload
-from .primitive import Primitive, Wrapper, explained, like_tuple, plain, registry
+from .primitive import (
+    Primitive,
+    Wrapper,
+    explained,
+    like_tuple,
+    looked_at,
+    plain,
+    recorded,
+    registry,
+    valued,
+)
 from .reverse import describe
 from .rules.indexing import kept, pick, setitem
 from .tree import tree_map
@@ -56,7 +66,7 @@ class Tensor(Duck):
             values = (self.node.value,)
         else:
             inputs, values = self._peel(args, level)
-        evaluate = primitive.apply if level > BASE else primitive.evaluate
+        evaluate = primitive.evaluate if level == BASE else primitive.apply
         try:
             value = evaluate(values, options)
             if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fb":
@@ -142,7 +152,8 @@ class Tensor(Duck):
         if arrays and same_memory(data, node.value):
             Writes.note(node.value, node.name)  # `t.data -= step` wrote into the same array
             return
-        data = payload(data, node.name or "data")
+        if not recorded(data):
+            data = payload(data, node.name or "data")
         same = np.shape(data) == np.shape(node.value)
         self.node = Leaf(data, node.name, node.cell if same else None)
 
@@ -160,12 +171,14 @@ class Tensor(Duck):
         if node.primitive is not None:
             raise TypeError(f"{describe(node)} is not an input: it keeps no gradient")
         if grad is not None:
-            grad, value = plain(grad), node.value
+            grad, value = valued(grad), node.value
             shape = np.shape(grad)
             if shape != self.shape:
                 raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")
             if type(value) is float:
                 grad = float(grad)
+            elif recorded(grad):
+                grad = grad.astype(value.dtype)
             elif isinstance(value, (np.ndarray, np.generic)):
                 grad = np.asarray(grad, value.dtype)
         node.cell.grad = grad
@@ -208,7 +221,7 @@ class Tensor(Duck):
         history.  May be called any number of times on one graph: gradients add up.
         """
         node = self.node
-        if self.level != BASE:
+        if self.level != BASE and not recorded(node.value):
             raise ValueError(
                 "backward() needs a result made from variables, and this Tensor has none in its "
                 "history: use Tensor(data) for inputs, and no .detach() or no_grad() on the way"
@@ -256,7 +269,7 @@ class Tensor(Duck):
         self.node.name = name
 
     def __bool__(self):
-        value = self.plain()
+        value = looked_at(self, "the truth")
         if type(value) is not float and np.size(value) != 1:
             raise ValueError(
                 f"the truth value of a Tensor of shape {self.shape} is ambiguous: "

@@ -7,8 +7,8 @@ from reprlib import recursive_repr
 
 import numpy as np
 
-from autograd import Tensor, no_grad, repeat, scopes, stop_gradient, tree_map
-from autograd.primitive import Wrapper, differs, plain
+from autograd import Tensor, no_grad, repeat, scopes, tree_map
+from autograd.primitive import Wrapper, differs, recorded, valued
 
 
 def Parameter(data, name=None):
@@ -246,10 +246,7 @@ class Module:
         if wrong:
             raise ValueError(f"update of {type(self).__name__}: other shapes of {', '.join(wrong)}")
         self._assign(
-            {
-                name: np.array(plain(value), own[name].dtype)
-                for name, value in zip(names, values, strict=True)
-            }
+            {name: _own(value, own[name].dtype) for name, value in zip(names, values, strict=True)}
         )
         return self
 
@@ -262,7 +259,8 @@ class Module:
                 f"results of tree_map do; change the module itself"
             )
         for name, array in arrays.items():
-            own[name].data = array.item() if type(own[name].data) is float else array
+            number = type(valued(own[name])) is float and not recorded(array)
+            own[name].data = array.item() if number else array
 
     # --- as one argument of grad and its like ---
 
@@ -479,6 +477,12 @@ def _trainable(value):
     return isinstance(value, Tensor) and value.requires_grad and value.is_leaf
 
 
+def _own(value, dtype):
+    """A value as an array of its own."""
+    value = valued(value)
+    return value.astype(dtype) if recorded(value) else np.array(value, dtype)
+
+
 def _by_value(leaf):
     return leaf.node.value if _is_input(leaf) else leaf
 
@@ -489,12 +493,10 @@ def _is_input(leaf):
 
 def buffer_value(name, value):
     """The plain array to keep as buffer `name`: derivatives end here."""
-    value = stop_gradient(value)
-    if isinstance(value, Tensor):
-        value = value.data
     if differs(value):
         raise TypeError(
             f"buffer {name!r}: one value for all examples is wanted, not one each; "
             f"switch the module to eval() inside vmap"
         )
-    return np.asarray(plain(value))
+    value = valued(value)
+    return value if recorded(value) else np.asarray(value)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from autograd.repeat import deferred
+
 
 class EMA:
     """An exponential moving average of parameters: a ← decay·a + (1 - decay)·w at each `update`.
@@ -31,6 +33,8 @@ class EMA:
 
     def update(self):
         """Take the weights of now into the average."""
+        if deferred(self.update):
+            return
         if self._outside is not None:
             raise RuntimeError("EMA: update inside its own with block, where weights are averages")
         for a, p in zip(self.average, self.params, strict=True):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from autograd.primitive import applied, recorded
 from autograd.rules.random import generator_or_default
 
 
@@ -17,10 +18,8 @@ def clip_grad_value_(parameters, clip_value=5.0):
     """
     _positive("clip_value", clip_value)
     for p in _with_gradient(parameters):
-        if isinstance(p.grad, float):
-            p.grad = float(np.clip(p.grad, -clip_value, clip_value))
-        else:
-            np.clip(p.grad, -clip_value, clip_value, out=p.grad)
+        out = p.grad if isinstance(p.grad, np.ndarray) else None
+        p.grad = np.clip(p.grad, -clip_value, clip_value, out=out)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
@@ -42,11 +41,9 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     _positive("max_norm", max_norm)
     _positive("norm_type", norm_type)
     found = _with_gradient(parameters)
-    norm = _norm([p.grad for p in found], norm_type)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise ValueError(f"clip_grad_norm_: the gradients' norm is {norm}")
-    factor = max_norm / (norm + 1e-6)  # PyTorch's 1e-6: also for a norm of 0
-    if not factor >= 1:
+    norm = applied(_norm, [p.grad for p in found], norm_type, error_if_nonfinite)
+    factor = applied(_factor, norm, max_norm)
+    if recorded(factor) or factor != 1:
         with np.errstate(invalid="ignore"):  # inf times the factor 0, as in PyTorch
             for p in found:
                 p.grad *= factor
@@ -73,8 +70,24 @@ def add_gradient_noise_(parameters, step, eta=0.3, gamma=0.55, generator=None):
             p.grad += scale * noise
 
 
-def _norm(gradients, order):
-    """The norm of all components, also where their squares or powers would overflow."""
+def _factor(norm, most):
+    """What shrinks a norm to `most`; 1 for less.  PyTorch's 1e-6 is for a norm of 0."""
+    factor = most / (norm + 1e-6)
+    return 1.0 if factor >= 1 else factor
+
+
+def _norm(gradients, order, finite):
+    """The norm of all components, also where their squares or powers would overflow.
+
+    finite   whether to raise ValueError for another
+    """
+    norm = _power_norm(gradients, order)
+    if finite and not math.isfinite(norm):
+        raise ValueError(f"clip_grad_norm_: the gradients' norm is {norm}")
+    return norm
+
+
+def _power_norm(gradients, order):
     if order == 2:
         total = sum(float(np.vdot(g, g)) for g in gradients)
         if 1e-30 < total < math.inf:

@@ -10,6 +10,8 @@ elements, was slower: the two wait for the interpreter's lock at every one of so
 
 import numpy as np
 
+from autograd.repeat import deferred
+
 BLOCK = 65536  # elements worked on at a time: few enough for the cache, enough for few calls
 SCRATCH = 4  # arrays for intermediate results: three for `update`, one for the decayed gradient
 
@@ -101,6 +103,8 @@ class Optimizer:
 
         Raises ValueError, before anything changes, where a parameter has got another shape.
         """
+        if deferred(self.step):
+            return
         ready = []
         for (p, i), state in zip(self._places, self.state, strict=True):
             g = p.grad

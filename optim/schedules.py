@@ -15,6 +15,8 @@ import math
 
 import numpy as np
 
+from autograd.repeat import deferred
+
 
 def constant(t):
     """1: the rate the optimizer was made with."""
@@ -170,6 +172,8 @@ class LambdaLR(_Schedule):
 
     def step(self):
         """Go to the next step's rate."""
+        if deferred(self.step):
+            return
         factor = self._at(self.t + 1)
         self.t += 1
         self._scale(factor)

@@ -348,7 +348,7 @@ def test_buffers_change_once_a_call():
         same(fast(model, x, labels), value_and_grad(cross_entropy)(twin, x, labels))
     for (_, a), (_, b) in zip(model.named_buffers(), twin.named_buffers(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert "it changes buffers" in fast.explain()
+    assert "running_mean" in fast.source
 
 
 def test_views_of_every_kind_keep_their_memory():

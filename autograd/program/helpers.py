@@ -74,6 +74,8 @@ class Expressions:
             return self.text(args[0])
         if name == "negative":
             return f"-{self.operand(args[0])}"
+        if line.operation.function is float:
+            return f"float({self.text(args[0])})"
         if scalar:
             return self._scalar(line.operation, args, options)
         if name == "power" and type(args[1]) in (int, float) and args[1] in (2, 3):

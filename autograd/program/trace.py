@@ -15,7 +15,7 @@ import numpy as np
 from ..batching import allocating, inquiring
 from ..costs import cost_of
 from ..duck import Duck
-from ..graph import levels
+from ..graph import BASE, levels
 from ..primitive import Wrapper, explained, leaves, mapped_over
 from ..scopes import user_line
 
@@ -68,12 +68,13 @@ class Tape:
     """What was written down: `lines`, in order.
 
     at           ``(file, line)`` of what is run next; ON_STACK: that of the caller
+    unfound      whether it met a Tensor that the program was not given
     specialized  lines at which the program looked at a traced value itself
     """
 
     def __init__(self):
         self.lines, self.specialized, self.at = [], [], ON_STACK
-        self.level, self.count = next(levels), 0
+        self.level, self.count, self.unfound = next(levels), 0, False
         self._lock = threading.Lock()
 
     def input(self, value):
@@ -98,11 +99,27 @@ class Tape:
             return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
         return Traced(results, self)
 
+    def call(self, function, args):
+        """Write a call of `function` down, which is no operation."""
+        values = mapped_over(self.value_of, args)
+        return self.write(Called(function), args, {}, function(*values))
+
     def var_of(self, x):
         """The Var of a Traced array of this tape; of another wrapper, a constant, its value."""
-        if type(x) is Traced and x.tape is self:
-            return x.var
-        return x.plain() if isinstance(x, Wrapper) else x
+        x = self._inner(x)
+        return x.var if isinstance(x, Traced) else x
+
+    def value_of(self, x):
+        """The value it has while tracing; of another wrapper, a constant, its own."""
+        x = self._inner(x)
+        return x.var.value if isinstance(x, Traced) else x
+
+    def _inner(self, x):
+        """`x` without levels other than this tape's."""
+        while isinstance(x, Wrapper) and not (type(x) is Traced and x.tape is self):
+            self.unfound |= x.level == BASE
+            x = x.inside
+        return x
 
     def look(self, what):
         """Note, and warn, that the program looks at a traced value: what follows holds for it."""
@@ -116,6 +133,16 @@ class Tape:
         )
 
 
+class Called:
+    """A function of plain values in the place of an operation: it is called as it is."""
+
+    kind, outputs, options = "called", False, ()
+
+    def __init__(self, function):
+        self.function = self.forward = function
+        self.name = getattr(function, "__name__", "function").strip("_")
+
+
 class TracingWarning(UserWarning):
     """A traced program looked at a value: what was written down holds for that value only."""
 
@@ -124,7 +151,7 @@ class Traced(Duck):
     """An array, or number, every operation on which is written down."""
 
     __slots__ = ("tape", "var")
-    carries_derivative = False
+    carries_derivative, records = False, True
 
     def __init__(self, var, tape):
         self.var, self.tape = var, tape
@@ -143,9 +170,7 @@ class Traced(Duck):
         """The value of a Traced array of this tape; of a Tensor beside it, a constant, its plain
         value.
         """
-        if type(x) is Traced and x.tape is self.tape:
-            return x.var.value
-        return x.plain() if isinstance(x, Wrapper) else x
+        return self.tape.value_of(x)
 
     def bind(self, primitive, args, options):
         """Apply `primitive` to the values and write it down, or what its forward does."""
@@ -166,16 +191,16 @@ class Traced(Duck):
         return self.bind(constant, args, options)
 
     def map(self, f):
-        """f of the value, as a constant of the program."""
-        return f(self.var.value)
+        """Itself: without a derivative it is the same value of the program."""
+        return self
+
+    def call(self, function, args):
+        """``function(*args)`` of the values, as one call of the program."""
+        return self.tape.call(function, args)
 
     def look(self, what):
         """Note that the program goes on by the values."""
         self.tape.look(what)
-
-    def __bool__(self):
-        self.tape.look("the truth")
-        return bool(self.plain())
 
     def __float__(self):
         self.tape.look("the number")
@@ -190,14 +215,8 @@ class Traced(Duck):
         return self.plain().__index__()
 
     def item(self):
-        """The only element, as a constant of the program."""
-        self.tape.look("the number")
-        return super().item()
-
-    def tolist(self):
-        """The elements, as constants of the program."""
-        self.tape.look("the elements")
-        return super().tolist()
+        """The only element, a number of the program."""
+        return self.call(float, [self])
 
     def __array__(self, dtype=None, copy=None):
         self.tape.look("the array")

@@ -129,7 +129,10 @@ def assign(buffers, name, value):
 
 def deferred(act):
     """Whether what records a program has taken over to ``act()``, at this point of every run."""
-    return any(evaluation.defer(act) for evaluation in _evaluations())
+    for evaluation in _evaluations():
+        if evaluation.defer(act):
+            return True
+    return False
 
 
 def going_on():

@@ -4,15 +4,19 @@
     slot      an array of state shaped like its parameter
 
 Arrays of more than BLOCK elements are worked through in blocks, which stay in the processor's
-cache.  After the first step nothing is allocated.  (A second thread, over the other half of the
+cache; small ones are put together (`Pack`) and worked through at once.  After the first step
+nothing is allocated.  (A second thread, over the other half of the
 elements, was slower: the two wait for the interpreter's lock at every one of some hundred calls.)
 """
 
 import numpy as np
 
+from autograd.graph import BASE
 from autograd.repeat import deferred
+from autograd.watched import Writes
 
 BLOCK = 65536  # elements worked on at a time: few enough for the cache, enough for few calls
+SMALL = 8192  # elements of arrays that are put together: copying them costs less than calls do
 SCRATCH = 4  # arrays for intermediate results: three for `update`, one for the decayed gradient
 
 
@@ -54,7 +58,7 @@ class Optimizer:
         ]
         self._check_parameters()
         self.state = [{} for _ in self._places]
-        self._scratch = {}
+        self._scratch, self._plan = {}, None
 
     @property
     def params(self):
@@ -105,24 +109,21 @@ class Optimizer:
         """
         if deferred(self.step):
             return
-        ready = []
-        for (p, i), state in zip(self._places, self.state, strict=True):
-            g = p.grad
-            if g is not None and p.requires_grad:
-                ready.append((p, g, i, state))
-                if state and state["shape"] != p.shape:
-                    raise ValueError(
-                        f"{type(self).__name__}: a parameter had shape {state['shape']} and has "
-                        f"{p.shape} now; make a new optimizer for it"
-                    )
+        packs, alone = self._plan or self._planned()
+        if not all([pack.collect(self.state) for pack in packs]):
+            packs, alone = self._planned()
+        ready = [place for n in alone if (place := self._ready(n))]
         groups = [self._prepared(group) for group in self.param_groups]
+        for pack in packs:
+            hyper, fill, decay, shrink = groups[pack.group]
+            constants = decay, shrink, self.constants(hyper, pack.counted())
+            scratch = self._buffers(pack.w.dtype, pack.w.shape)
+            pack.gather()
+            self._move(pack.w, pack.g, [pack.slots[name] for name in fill], constants, scratch)
+            pack.scatter(self.numbers)
         for p, g, i, state in ready:
             hyper, fill, decay, shrink = groups[i]
-            if not state:
-                state |= {"step": 0, "shape": p.shape}
-            for name in fill:
-                if name not in state:
-                    state[name] = np.full(p.shape, fill[name], p.dtype)
+            self._begin(p, state, fill)
             state["step"] += 1
             constants = decay, shrink, self.constants(hyper, state)
             slots = [state[name] for name in fill]
@@ -132,6 +133,57 @@ class Optimizer:
             else:
                 self._array(np.asarray(w), g, slots, constants)
                 p.data = w  # says that it was written: graphs recorded before must not read it
+
+    def _ready(self, n):
+        """``(parameter, gradient, group, state)`` of parameter n; None where it has no gradient."""
+        (p, i), state = self._places[n], self.state[n]
+        g = p.grad
+        if g is None or not p.requires_grad:
+            return None
+        if state and state["shape"] != p.shape:
+            raise ValueError(
+                f"{type(self).__name__}: a parameter had shape {state['shape']} and has "
+                f"{p.shape} now; make a new optimizer for it"
+            )
+        return p, g, i, state
+
+    def _begin(self, p, state, fill):
+        """The state of a parameter's first step."""
+        if not state:
+            state |= {"step": 0, "shape": p.shape}
+        for name in fill:
+            if name not in state:
+                state[name] = np.full(p.shape, fill[name], p.dtype)
+
+    def _planned(self):
+        """``(packs, numbers of other parameters)``, by what has a gradient now."""
+        together, alone = {}, []
+        for n in range(len(self._places)):
+            place = self._ready(n)
+            w = place[0].node.value if place else None
+            if type(w) is np.ndarray and w.ndim and w.size <= SMALL:
+                p, _, i, state = place
+                numbers = [state.get(name) for name in ("step", *self.numbers)]
+                packs = together.setdefault((i, p.dtype, *numbers), [[]])
+                if sum(self._places[m][0].size for m in packs[-1]) + w.size > BLOCK:
+                    packs.append([])
+                packs[-1].append(n)
+            else:
+                alone.append(n)
+        parts = [part for packs in together.values() for part in packs]
+        alone += [n for part in parts if len(part) == 1 for n in part]
+        packs = []
+        for part in parts:
+            if len(part) > 1:
+                places = [(n, self._places[n][0], self.state[n]) for n in part]
+                group = self._places[part[0]][1]
+                fill = self.slots({**self.hyper, **self.param_groups[group]})
+                for _, p, state in places:
+                    self._begin(p, state, fill)
+                packs.append(Pack(places, group, fill))
+                packs[-1].collect(self.state)
+        self._plan = packs, sorted(alone)
+        return self._plan
 
     def _prepared(self, group):
         """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
@@ -188,7 +240,7 @@ class Optimizer:
 
     def __getstate__(self):
         """What a copy or pickle takes along: all but the scratch arrays."""
-        return {**self.__dict__, "_scratch": {}}
+        return {**self.__dict__, "_scratch": {}, "_plan": None}
 
     # --- state ---
 
@@ -338,6 +390,70 @@ class Optimizer:
         return (
             f"{type(self).__name__}({settings}; {size:,} numbers in {len(params)} arrays{groups})"
         )
+
+
+class Pack:
+    """Small parameters of one group, type and number of steps, in arrays of all their elements.
+
+    places   ``(number, parameter, state)`` of each
+    w, g     all weights, and all gradients
+    slots    name -> all of that state; each parameter's own is a view of its part
+    """
+
+    def __init__(self, places, group, fill):
+        self.group, self.step = group, places[0][2]["step"]
+        dtype, size = places[0][1].dtype, sum(p.size for _, p, _ in places)
+        self.w, self.g = np.empty(size, dtype), np.empty(size, dtype)
+        self.slots = {name: np.empty(size, dtype) for name in fill}
+        self.places, self.parts, start = [], [], 0
+        for n, p, state in places:
+            part = slice(start, start + p.size)
+            views = {name: whole[part].reshape(p.shape) for name, whole in self.slots.items()}
+            for name, view in views.items():
+                view[...] = state[name]
+            state |= views
+            self.places.append((n, p, state, [*views.items()]))
+            self.parts.append(self.w[part].reshape(p.shape))
+            start += p.size
+
+    def collect(self, states):
+        """Look up weights and gradients; whether all are there, and the state is still here."""
+        self.weights, self.gradients = [], []
+        dtype, step = self.w.dtype, self.step
+        for (n, p, state, views), part in zip(self.places, self.parts, strict=True):
+            w, g = p.node.value, p.grad
+            if g is None or p.level != BASE or type(w) is not np.ndarray or w.dtype != dtype:
+                return False
+            if w.shape != part.shape or states[n] is not state or state["step"] != step:
+                return False
+            for name, view in views:
+                if state[name] is not view:
+                    return False
+            self.weights.append(w)
+            self.gradients.append(g)
+        return True
+
+    def counted(self):
+        """The state of all, a step on: numbers of the first one's."""
+        self.step += 1
+        state = self.places[0][2]
+        state["step"] = self.step
+        return state
+
+    def gather(self):
+        """Read weights and gradients."""
+        np.concatenate(self.weights, axis=None, out=self.w)
+        np.concatenate(self.gradients, axis=None, out=self.g)
+
+    def scatter(self, numbers):
+        """Write the weights back, and what state has changed."""
+        first = self.places[0][2]
+        now = {name: first[name] for name in ("step", *numbers)}
+        for (_, p, state, _), w, part in zip(self.places, self.weights, self.parts, strict=True):
+            w[...] = part
+            Writes.note(w, p.node.name)  # graphs recorded before must not read it
+            state |= now
+        self.weights = self.gradients = None
 
 
 INFINITE = float("inf")

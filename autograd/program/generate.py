@@ -1,7 +1,7 @@
-"""The function that a compiled program runs as: NumPy calls that write into buffers made beforehand.
+"""The function that a compiled program runs as: NumPy calls that write into buffers of its own.
 
-A buffer is given to the next result once nothing needs the one before, in place where that is safe;
-transposes and reshapes stay views.  What the function returns is always memory of its own.
+A buffer is given to the next result once nothing needs the one before, in place where that is
+safe; transposes and reshapes stay views.  What the function returns is always memory of its own.
 """
 
 import builtins

@@ -17,6 +17,7 @@ from ..rules.random import generator_or_default
 from ..transforms import called, named
 from ..tree import flatten
 from .generate import Generator
+from .native import native
 from .record import simplified, standing, without_idle
 from .state import LOCK, STALE, Surroundings, change, value_of
 from .trace import Tape, Traced, TracingWarning, Var
@@ -28,12 +29,14 @@ class RetracingWarning(UserWarning):
     """A compiled function is traced so often that it costs more than it saves."""
 
 
-def compile(f):
+def compile(f=None, *, jit=False):
     """`f`, traced once for each kind of its arguments' shapes, types and structure: a `Compiled`.
 
     f   a function of arrays, numbers and containers of these, derivatives included:
         ``compile(value_and_grad(loss))``; or a whole training step.  It must do the same NumPy
-        calls for all values of the same shapes
+        calls for all values of the same shapes.  Left out, a decorator is returned
+    jit have Numba make machine code of a program on numbers; ``explain()`` says why not, where it
+        does not
 
     The Tensors, buffers and modes of modules, gradients and generators that `f` finds around it
     (in its closure, among globals, in the attributes of these) are read anew at every call, and
@@ -67,7 +70,7 @@ def compile(f):
     >>> bool(step(x, x[:, :1] * 2) > step(x, x[:, :1] * 2))
     True
     """
-    return Compiled(f)
+    return Compiled(f, jit) if f is not None else lambda f: Compiled(f, jit)
 
 
 class Compiled:
@@ -77,9 +80,10 @@ class Compiled:
     explain   what was made of the program, in words
     """
 
-    def __init__(self, f):
+    def __init__(self, f, jit=False):
         if not callable(f):
             raise TypeError(f"compile: a function wanted, not a {type(f).__name__}")
+        self._jit = jit
         self.f, self._kernels, self._lock = f, OrderedDict(), threading.Lock()
         self._latest, self._warned, self._parts = None, False, {}
         named(self, f)
@@ -126,7 +130,7 @@ class Compiled:
 
     def _traced(self, key, args):
         with LOCK:
-            kernel = Kernel(self.f, args)
+            kernel = Kernel(self.f, args, self._jit)
         with self._lock:
             self._kernels[key] = (kernel, *self._kernels.pop(key, ()))
             if sum(map(len, self._kernels.values())) > MOST:
@@ -166,9 +170,10 @@ class Compiled:
 class Kernel:
     """A program traced for one kind of arguments, and the function generated from it."""
 
-    def __init__(self, f, args):
+    def __init__(self, f, args, jit=False):
+        self.jit, self.not_native = jit, ""
         self.f, self.args = f, args  # what is no array is kept: nothing else gets its id
-        self.text, self.reason, self.run, self.floats = "", "", None, False
+        self.text, self.reason, self.run, self.floats, self.writer = "", "", None, False, None
         values, _ = flatten(args)
         if any(isinstance(value, Wrapper) for value in values):
             self.reason = "an argument is inside a transformation"
@@ -244,15 +249,35 @@ class Kernel:
         for left_out in (without_idle, self._simplified):
             lines, stands = left_out(lines)
             self.outputs, self.values = standing([self.outputs, self.values], stands)
-        self.writer = writer = Generator(self, lines)
-        self.text, self.floats, self.changes = writer.text, writer.floats, writer.changes
-        self.generators = writer.generators
-        self.run = writer.function()
+        if self.jit:
+            self._compile(tape, lines)
+        if self.run is None:
+            self._write(lines)
         made = [v for x in tape.lines for v in x.writes()]
         for var in [*filter(None, self.inputs), *self.around.inputs, *made]:
             var.value = None  # memory: the values were needed for their shapes
         self.args = [x for x in flatten(self.args)[0] if not isinstance(x, np.ndarray)]
         self.around = self.values = None
+
+    def _compile(self, tape, lines):
+        """Have machine code made, where that can be."""
+        _, rebuild = flatten(self.result)
+        self.changes, self.generators = (), ()
+        if self.values or self.around.inputs or None in self.inputs:
+            self.not_native = "it reads or changes what is around it"
+        else:
+            found, text = native(tape, lines, self.args, self.inputs, rebuild(self.outputs), self.f)
+            if found is None:
+                self.not_native = text
+            else:
+                self.run, self.text = found, text
+
+    def _write(self, lines):
+        """Write the function of NumPy calls."""
+        self.writer = writer = Generator(self, lines)
+        self.text, self.floats, self.changes = writer.text, writer.floats, writer.changes
+        self.generators = writer.generators
+        self.run = writer.function()
 
     def _simplified(self, lines):
         return simplified(lines, [x for x in self.outputs + self.values if isinstance(x, Var)])
@@ -261,6 +286,8 @@ class Kernel:
         """What was made of the program, in words."""
         if self.reason:
             return f"{called(self.f)} is run as it is: {self.reason}."
+        if self.writer is None:
+            return f"{called(self.f)}: machine code of a program on numbers, made by Numba."
         w = self.writer
         made = sum(w.buffers)
         return "\n".join([
@@ -271,4 +298,5 @@ class Kernel:
             f"{len(w.lines) - len(w.views) - w.written} make results of their own: what is "
             f"returned, numbers, and what cannot be written into a buffer"
             + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
+            *([f"No machine code: {self.not_native}."] if self.not_native else []),
         ])  # fmt: skip

@@ -273,10 +273,14 @@ class Module:
         places = self._leaf_places()
         leaves = [value for value, _ in places.values()]
 
+        make = None
+
         def rebuild(values):
-            pairs = zip(places.values(), values, strict=True)
-            new = {path: value for (_, paths), value in pairs for path in paths}
-            return _rebuilt(self, new, places)
+            nonlocal make
+            if make is None:
+                at = {path: i for i, (_, paths) in enumerate(places.values()) for path in paths}
+                make = _maker(self, at, places)
+            return make(list(values))
 
         return [_by_value(leaf) if by_value else leaf for leaf in leaves], rebuild
 
@@ -394,8 +398,9 @@ def functional_call(module, parameters, *args, **kwargs):
             f"functional_call: {type(module).__name__} has no parameter {', '.join(unknown)}; "
             f"it has {', '.join(names)}"
         )
-    new = {path: parameters[name] for path, name, _ in places if name in parameters}
-    return _rebuilt(module, new, module._leaf_places())(*args, **kwargs)
+    order = {name: i for i, name in enumerate(parameters)}
+    at = {path: order[name] for path, name, _ in places if name in order}
+    return _maker(module, at, module._leaf_places())([*parameters.values()])(*args, **kwargs)
 
 
 # --- walking the attributes -------------------------------------------------------------------
@@ -436,41 +441,64 @@ def _parts(x, path=""):
             yield from _parts(value, here)
 
 
-def _rebuilt(module, new, places):
-    """A copy of the structure of `module` with the values `new` has for paths; the rest shared.
+def _maker(module, at, places):
+    """A function of a list of values, which gives a copy of the structure of `module` with them.
 
+    at       where the values stand: path -> number in the list; the rest is shared
     places   the module's leaves: they are the copy's too, whatever values stand there
     """
     changed = {""}  # the paths of what holds something new
-    for path in new:
+    for path in at:
         while (path := path.rpartition(".")[0]) not in changed:
             changed.add(path)
-    copy = _copied(module, "", new, changed)
-    copy.__dict__["_leaves"] = {p: name for name, (_, paths) in places.items() for p in paths}
-    return copy
+    make = _copier(module, "", at, changed)
+    leaves = {p: name for name, (_, paths) in places.items() for p in paths}
 
-
-def _copied(x, path, new, changed):
-    if path in new:
-        return new[path]
-    if path not in changed:
-        return x  # nothing inside changes: the same object, and what a forward keeps in it stays
-
-    def inside(key, value):
-        return _copied(value, f"{path}.{key}" if path else str(key), new, changed)
-
-    if isinstance(x, Module):
-        copy = object.__new__(type(x))
-        copy.__dict__.update(x.__dict__)
-        copy.__dict__.update({key: inside(key, value) for key, value in _children(x)})
-        copy.__dict__["_places"] = {path: name for path, name, _ in x._parameter_places()}
+    def made(values):
+        copy = make(values)
+        copy.__dict__["_leaves"] = leaves
         return copy
-    if isinstance(x, dict):
-        return {key: inside(key, value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        parts = [inside(key, value) for key, value in enumerate(x)]
-        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
-    return x
+
+    return made
+
+
+def _copier(x, path, at, changed):
+    """The same for what stands at a path; None where nothing inside changes: it is shared, and
+    what a forward keeps in it stays.
+    """
+    if path in at:
+        number = at[path]
+        return lambda values: values[number]
+    if path not in changed:
+        return None
+    parts = [
+        (key, make)
+        for key, value in _children(x)
+        if (make := _copier(value, f"{path}.{key}" if path else str(key), at, changed))
+    ]
+    if isinstance(x, Module):
+        places = {path: name for path, name, _ in x._parameter_places()}
+
+        def copied(values):
+            copy = object.__new__(type(x))
+            inside = copy.__dict__
+            inside.update(x.__dict__)
+            for key, make in parts:
+                inside[key] = make(values)
+            inside["_places"] = places
+            return copy
+
+        return copied
+
+    def put(values):
+        copy = dict(x) if isinstance(x, dict) else list(x)
+        for key, make in parts:
+            copy[key] = make(values)
+        if isinstance(x, tuple):
+            return type(x)(*copy) if hasattr(x, "_fields") else type(x)(copy)
+        return copy if isinstance(x, dict) or type(x) is list else type(x)(copy)
+
+    return put
 
 
 def _trainable(value):

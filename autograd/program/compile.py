@@ -18,7 +18,7 @@ from ..transforms import called, named
 from ..tree import flatten
 from .generate import Generator
 from .native import native
-from .record import simplified, standing, without_idle
+from .record import simplified, standing, without_idle, without_ones
 from .state import LOCK, STALE, Surroundings, change, value_of
 from .trace import Tape, Traced, TracingWarning, Var
 
@@ -246,7 +246,7 @@ class Kernel:
 
     def _generate(self, tape):
         lines = tape.lines
-        for left_out in (without_idle, self._simplified):
+        for left_out in (without_idle, without_ones, self._simplified):
             lines, stands = left_out(lines)
             self.outputs, self.values = standing([self.outputs, self.values], stands)
         if self.jit:

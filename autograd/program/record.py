@@ -413,6 +413,33 @@ def _changes_nothing(line, read):
     return np.shape(before) == np.shape(after) and dtype == after.dtype
 
 
+def without_ones(lines):
+    """`lines` without multiplications by a constant 1; and which Var stands for which."""
+    kept, stands = [], {}
+    for line in lines:
+        line.args, line.options = standing([line.args, line.options], stands)
+        same = _factor_of_one(line)
+        if same is None:
+            kept.append(line)
+        else:
+            stands[line.results] = same
+    return kept, stands
+
+
+def _factor_of_one(line):
+    """The Var that is multiplied by 1, if its type and shape are the result's; else None."""
+    if line.operation.name != "multiply":
+        return None
+    for x, other in (line.args, line.args[::-1]):
+        if isinstance(x, Var) and not isinstance(other, Var):
+            before, after = x.value, line.results.value
+            alike = type(before) is type(after) and np.shape(before) == np.shape(after)
+            alike = alike and getattr(before, "dtype", None) == getattr(after, "dtype", None)
+            if alike and np.ndim(other) <= np.ndim(after) and np.all(np.equal(other, 1)):
+                return x
+    return None
+
+
 def _key(line):
     """What makes two calls the same; None for draws, and for what holds other things."""
     if "generator" in line.options:

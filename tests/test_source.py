@@ -110,7 +110,7 @@ def test_samples(sample):
         text = source(f, *xs)
         if "generator" in text:
             return  # draws anew: see below
-        for of in ("value", "tangent", "gradient"):
+        for of in OF:
             text = agrees(f, *xs, of=of)
             assert not re.search(r"\b(autograd|nn|optim)\b", re.sub("#.*", "", text))
 

@@ -18,7 +18,7 @@ from ..transforms import called, named
 from ..tree import flatten
 from .generate import Generator
 from .native import native
-from .record import simplified, standing, without_idle, without_ones
+from .simplify import simplified, standing, without_idle, without_ones
 from .state import LOCK, STALE, Surroundings, change, value_of
 from .trace import Tape, Traced, TracingWarning, Var
 

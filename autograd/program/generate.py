@@ -7,7 +7,7 @@ safe; transposes and reshapes stay views.  What the function returns is always m
 import builtins
 import functools
 import math
-from collections import Counter, deque
+from collections import Counter
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from ..families import Constant
 from ..primitive import kind_of, leaves
 from ..rules.random import generator_or_default
 from ..tree import flatten
+from .blocks import BLOCK, in_chains, is_one_number
 from .state import LOCK, STALE, Undisturbed
 from .trace import Var
 
-BLOCK = 65536  # elements of large arrays that are worked on at a time
-LARGE = 4 * BLOCK  # elements from which that pays
 ROW = 256  # elements of a row from which a row of numbers is faster than the number
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -34,7 +33,7 @@ class Generator:
     """
 
     def __init__(self, kernel, lines):
-        self.lines, self.chains = _in_chains(lines)
+        self.lines, self.chains = in_chains(lines)
         deeds = kernel.around.deeds
         changed = [place for made, _ in deeds for *place, _ in made]
         self.changes = [*{(k, id(x), n): (k, x, n) for k, x, n in changed}.values()]
@@ -344,7 +343,7 @@ class Generator:
             value = x.value if isinstance(x, Var) else x
             if isinstance(x, Var) and x in temporary:
                 return f"{temporary[x]}[:m]"
-            if _is_one_number(value):
+            if is_one_number(value):
                 return self._bound(value[(0,) * value.ndim + (...,)], "c")
             if any(value is row for row in self.rows.values()):
                 return f"{self._bound(value, 'row')}[:m]"
@@ -494,54 +493,6 @@ class Generator:
             self.known[id(x)] = name
             self.space[name] = x
         return self.known[id(x)]
-
-
-def _in_chains(lines):
-    """``(lines, chains)``: chains of operations on elements of large arrays next to one another,
-    and the number of the line after each, by that of its first.
-    """
-    found, chains, todo = [], {}, deque(lines)
-    while todo:
-        line = todo.popleft()
-        size = _on_elements(line)
-        if not size:
-            found.append(line)
-            continue
-        chain, rest, late = [line], deque(), set()
-        for other in todo:
-            if _on_elements(other) == size and late.isdisjoint(other.reads()):
-                chain.append(other)
-            else:
-                rest.append(other)
-                late.update(other.writes())
-        if len(chain) > 1:
-            chains[len(found)] = len(found) + len(chain)
-        found += chain
-        todo = rest
-    return found, chains
-
-
-def _on_elements(line):
-    """The shape, where a line does one operation on each element of large arrays of that shape."""
-    operation, y = line.operation, getattr(line.results, "value", None)
-    if not isinstance(y, np.ndarray) or y.size < LARGE or line.options:
-        return None
-    function = operation.function
-    if not (isinstance(function, np.ufunc) and function.nout == 1 and function.signature is None):
-        return None
-    if operation.forward is not function and not isinstance(operation, Constant):
-        return None
-    for x in (line.results, *line.args):
-        value = x.value if isinstance(x, Var) else x
-        if np.ndim(value) and (value.shape != y.shape or not value.flags.c_contiguous):
-            if isinstance(x, Var) or not _is_one_number(value):
-                return None
-    return y.shape
-
-
-def _is_one_number(x):
-    """Whether a constant array is one number, broadcast."""
-    return isinstance(x, np.ndarray) and x.ndim > 0 and x.size > 1 and not any(x.strides)
 
 
 def _is_container(x):

@@ -10,7 +10,7 @@ import numpy as np
 from ..families import Constant
 from ..primitive import leaves
 from .helpers import on_floats
-from .record import element
+from .simplify import element
 from .source import Writer
 from .trace import Var
 

@@ -24,8 +24,9 @@ from ..transforms import called
 from .helpers import COLLECT, Expressions, Text
 from .latex import latex as as_latex
 from .loops import LoopWriter
-from .record import TAKEN, Program, element
+from .record import TAKEN, Program
 from .roll import Loop, rolled
+from .simplify import element
 from .trace import Line, Var
 
 WIDTH = 100

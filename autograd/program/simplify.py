@@ -15,13 +15,19 @@ def standing(x, stands):
     return mapped_over(lambda v: stands.get(v, v) if isinstance(v, Var) else v, x)
 
 
+def _replace(line, stands):
+    """Have a line read what stands for what it read."""
+    if not stands.keys().isdisjoint(line.reads()):
+        line.args, line.options = standing([line.args, line.options], stands)
+
+
 def simplified(lines, outputs):
     """`lines` without those nothing depends on, and without a second computation of the same;
     and which Var stands for which that was left out.
     """
     same, stands, kept = {}, {}, []
     for line in lines:
-        line.args, line.options = standing([line.args, line.options], stands)
+        _replace(line, stands)
         key = _key(line)
         first = same.get(key) if key else None
         if first is None:
@@ -69,7 +75,7 @@ def without_idle(lines):
     read = {x for line in lines for x in line.reads()}
     kept, stands = [], {}
     for line in lines:
-        line.args, line.options = standing([line.args, line.options], stands)
+        _replace(line, stands)
         if _changes_nothing(line, read):
             stands[line.results] = line.args[0]
         else:
@@ -92,7 +98,7 @@ def without_ones(lines):
     """`lines` without multiplications by a constant 1; and which Var stands for which."""
     kept, stands = [], {}
     for line in lines:
-        line.args, line.options = standing([line.args, line.options], stands)
+        _replace(line, stands)
         same = _factor_of_one(line)
         if same is None:
             kept.append(line)

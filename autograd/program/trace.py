@@ -19,6 +19,7 @@ from ..graph import BASE, levels
 from ..primitive import Wrapper, explained, leaves, mapped_over
 from ..scopes import user_line
 
+NESTED = list, tuple, dict, slice
 ON_STACK = object()  # see `Tape.at`
 
 
@@ -54,7 +55,15 @@ class Line:
 
     def reads(self):
         """The Vars it reads, each as often as it does."""
-        return [x for x in leaves([*self.args, self.options]) if isinstance(x, Var)]
+        found = []
+        for x in self.args:
+            if type(x) is Var:
+                found.append(x)
+            elif type(x) in NESTED:
+                found += [part for part in leaves(x) if type(part) is Var]
+        if self.options:
+            found += [x for x in leaves(self.options) if type(x) is Var]
+        return found
 
     def writes(self):
         """The Vars it makes."""

@@ -21,7 +21,11 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="name", help="workloads to run (default: all)")
     parser.add_argument("--json", type=Path, default=Path("out/benchmarks.json"), metavar="PATH")
-    parser.add_argument("--quick", action="store_true", help="few, short rounds: numbers are rough")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few, short rounds, none long: numbers are rough",
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in WORKLOADS]
     if unknown:
@@ -32,7 +36,8 @@ def main() -> int:
         print(f"The machine is busy (load {load:.1f}): thread pools suffer most, ratios mislead.\n")
     print(report.header(), flush=True)
     results = []
-    for name in arguments.names or WORKLOADS:
+    fitting = [w.name for w in WORKLOADS.values() if not (arguments.quick and w.long)]
+    for name in arguments.names or fitting:
         results.append(measure(WORKLOADS[name], QUICK if arguments.quick else FULL))
         print(report.table(results[-1]), flush=True)
     if said := report.problems(results):

@@ -17,7 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workload import LIBRARIES, OURS, THREADS, Bar, Linear, Within, Workload
+from benchmarks.workload import (
+    ALONE,
+    BYTES,
+    LIBRARIES,
+    OURS,
+    THREADS,
+    Bar,
+    Linear,
+    Within,
+    Workload,
+)
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 SETTLE = 0.05  # seconds between turns: idle BLAS threads go on spinning for tens of milliseconds
@@ -73,7 +83,7 @@ class Side:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
-                env=environment(workload.measure == "memory"),
+                env=environment(workload.measure in BYTES),
                 preexec_fn=two_cores if name.startswith("jax") else None,
             )
         except OSError as error:
@@ -177,7 +187,7 @@ class Match:
         """Median seconds per step, one number per side and round."""
         counts = {}
         for name in list(self.sides):
-            counts[name] = self.warm_up(name, effort, n)
+            counts[name] = 1 if self.workload.long else self.warm_up(name, effort, n)
         medians: dict[str, list[float]] = {name: [] for name in self.sides}
         for turn in range(effort.rounds):
             order = list(self.sides)
@@ -203,12 +213,13 @@ class Match:
 def measure(workload: Workload, effort: Effort) -> dict[str, Any]:
     """Run one workload; returns what `report` prints and writes."""
     match = Match(workload)
+    effort = QUICK if workload.long else effort
     try:
-        if workload.measure == "memory":
+        if workload.measure in BYTES:
             for _ in range(min(5, effort.rounds)):
                 match.start()
                 for name in list(match.sides):
-                    answer = match.ask(name, do="memory")
+                    answer = match.ask(name, do=workload.measure)
                     if answer is not None:
                         match.outcomes[name].samples.append(answer["bytes"])
                 match.stop()
@@ -238,6 +249,9 @@ def result(workload: Workload, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             entry["median"] = median(outcome.samples)
         if name != OURS and ours and outcome.samples:
             entry |= ratio(outcome.samples, ours)
+        alone = outcomes.get(name + ALONE, Outcome()).samples
+        if alone and outcome.samples:
+            entry["over function"] = ratio(outcome.samples, alone)["ratio"]
         sides[name] = entry
     return {
         "name": workload.name,

@@ -9,10 +9,10 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workload import THREADS
+from benchmarks.workload import BYTES, THREADS
 
 HEADER = ("workload", "side", "median", "peer/ours", "(quartiles)", "bar", "reached")
-WIDTHS = (18, 10, 10, 10, 16, 32, 7)
+WIDTHS = (19, 10, 10, 10, 16, 32, 7)
 
 
 def header() -> str:
@@ -38,13 +38,16 @@ def table(result: dict[str, Any]) -> str:
         lines.append(line(cells))
         if "slope" in side:
             lines.append(f"{'':<{WIDTHS[0]}}   {growth(side)}")
+        if "over function" in side:
+            times = f"{side['over function']:.2f} times the function alone"
+            lines.append(f"{'':<{WIDTHS[0]}}   {times}")
     return "\n".join(lines)
 
 
 def cost(result: dict[str, Any], side: dict[str, Any]) -> str:
     if "problem" in side:
         return "missing" if side["missing"] else "FAILED"
-    if result["measure"] == "memory":
+    if result["measure"] in BYTES:
         return f"{side['median'] / 2**20:.1f} MiB"
     return seconds(side["median"])
 

@@ -10,6 +10,8 @@ Requests come as JSON lines on standard input, one answer each goes to standard 
     run 1 + k repetitions, each on another data set; answers the times of the last k.
 ``{"do": "memory"}``
     answers the bytes one step needs at its peak.
+``{"do": "footprint"}``
+    answers the bytes that the first steps need at their peak, with what they leave.
 
 An answer with the key "missing" says that the library is not installed, one with "failed" holds
 a traceback.
@@ -112,11 +114,22 @@ class Worker:
         if reset_high_water():
             self.step(*self.prepare(*first))
             self.step(*self.prepare(*second))
-        arguments = self.prepare(*third)
+        return self.peak_of(third)
+
+    def footprint(self) -> dict[str, Any]:
+        """Peak resident memory of the first steps, less what was resident before them: libraries,
+        data, parameters.  Gradients, moments and buffers kept from step to step count.
+        """
+        return self.peak_of(*self.pool(None)[:3])
+
+    def peak_of(self, *data: tuple[Any, ...]) -> dict[str, Any]:
+        """The bytes by which steps on such data exceed, at their peak, what is resident now."""
+        arguments = [self.prepare(*each) for each in data]
         gc.collect()
         reset_high_water()
         before = high_water()
-        self.step(*arguments)
+        for prepared in arguments:
+            self.step(*prepared)
         return {"bytes": high_water() - before}
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 THREADS = 2
 OURS = "ours"
+BYTES = ("memory", "footprint")  # measures that are of bytes
 
 Data = tuple[Any, ...]
 Setup = Callable[[], tuple[Callable[..., Data], Callable[..., Any]]]
@@ -47,8 +48,14 @@ LIBRARIES = {
     "gemms": Library("numpy"),
     "function": Library("numpy"),  # what is differentiated, alone
     "gradient": Library("speelpenning"),  # ours too, beside a second derivative
+    "compiled": Library("speelpenning"),  # ours too, beside what runs without being compiled
     # ways to a Jacobian, ours too, beside the one that the planner picks
     **dict.fromkeys(("reverse", "forward", "mixed", "columns", "rows"), Library("speelpenning")),
+}
+# Beside a side that takes a gradient, the function alone: "torch-f" is what "torch" differentiates.
+ALONE = "-f"
+LIBRARIES |= {
+    f"{side}{ALONE}": LIBRARIES[side] for side in (OURS, "compiled", "torch", "jax", "jax-jit")
 }
 
 
@@ -109,7 +116,12 @@ class Workload:
 
     - ``"time"``: seconds per step;
     - ``"growth"``: seconds per step at each of `sizes`, and how they grow;
-    - ``"memory"``: bytes by which one step's peak exceeds the resting state between two steps.
+    - ``"memory"``: bytes by which one step's peak exceeds the resting state between two steps;
+    - ``"footprint"``: bytes by which the peak of the first steps exceeds what was there before
+      them: also what a step keeps for the next one.
+
+    `long` says that a step takes many seconds: it is measured in as few rounds as with --quick,
+    and not at all with --quick unless asked for by name.
     """
 
     name: str
@@ -119,6 +131,7 @@ class Workload:
     bars: tuple[Bar | Linear | Within, ...] = ()
     measure: str = "time"
     sizes: tuple[int, ...] = ()
+    long: bool = False
     seed: int = 1980
 
     def pool(self, count: int, n: int | None = None) -> list[Data]:

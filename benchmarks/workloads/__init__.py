@@ -2,8 +2,10 @@
 
 from benchmarks.workload import Workload
 from benchmarks.workloads import (
+    adbench,
     arrays,
     compiled,
+    compiling,
     modes,
     networks,
     optimizers,
@@ -29,6 +31,7 @@ WORKLOADS: dict[str, Workload] = {
         training.DIGITS,
         arrays.PRODUCT_BY_INDEX,
         networks.MEMORY,
+        networks.FOOTPRINT,
         modes.JACOBIAN_REVERSE,
         modes.JACOBIAN_FORWARD,
         modes.HESSIAN,
@@ -38,6 +41,8 @@ WORKLOADS: dict[str, Workload] = {
         *plans.AUTO,
         *plans.PICKS,
         *compiled.COMPILED,
+        *compiling.COMPILING,
+        *adbench.ADBENCH,
         pictures.ALL,
         pictures.COLLAPSED,
     )

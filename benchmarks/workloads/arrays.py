@@ -20,9 +20,9 @@ def squares(rng):
     return tuple(rng.standard_normal((8, 8), dtype=np.float32) for _ in range(3))
 
 
-def chain(tanh, h, w, b):
-    """h ← tanh(h·w + b), elementwise, STEPS times over."""
-    for _ in range(STEPS):
+def chain(tanh, h, w, b, steps=STEPS):
+    """h ← tanh(h·w + b), elementwise, so many times over."""
+    for _ in range(steps):
         h = tanh(h * w + b)
     return h
 

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.workload import Workload, at_most, faster
-from benchmarks.workloads import arrays, networks, scalars
+from benchmarks.workloads import arrays, modes, networks, scalars
+
+# --- how to compile ---------------------------------------------------------------------------
+
+
+def as_calls():
+    """`compile`, whose programs are calls of NumPy."""
+    from autograd.program import compile
+
+    return compile
+
+
+def natively():
+    """`compile` with Numba, to machine code; without Numba there is nothing to measure."""
+    import numba  # noqa: F401 - compile itself would go on without it
+
+    return partial(as_calls(), jit=True)
+
 
 # --- numbers ----------------------------------------------------------------------------------
 
 
-def product_compiled():
-    from autograd import value_and_grad
-    from autograd.program import compile
+def product_compiled(compiler):
+    def setup():
+        from autograd import value_and_grad
 
-    def product(w):
-        p = w[0]
-        for wi in w[1:]:
-            p = p * wi
-        return p
+        def product(w):
+            p = w[0]
+            for wi in w[1:]:
+                p = p * wi
+            return p
 
-    fast = compile(value_and_grad(product))
-    return scalars.as_is, lambda w: fast(w)[1]
+        fast = compiler()(value_and_grad(product))
+        return scalars.as_is, lambda w: fast(w)[1]
+
+    return setup
 
 
 def mapped_compiled():
@@ -86,19 +107,51 @@ def network_compiled(sizes):
     return setup
 
 
+def step_compiled(sizes, kind, **settings):
+    """A whole training step, the parameters' update included; compared is the last bias."""
+
+    def setup():
+        import nn
+        import optim
+        from autograd import value_and_grad
+        from autograd.program import compile
+
+        model, parameters = networks.ours_model(sizes)
+        optimizer = getattr(optim, kind)(parameters, **settings)
+        loss = value_and_grad(lambda model, x, y: nn.cross_entropy(model(x), y))
+
+        @compile
+        def train(x, labels):
+            value, slopes = loss(model, x, labels)
+            for p, g in zip(parameters, slopes.parameters(), strict=True):
+                p.grad = g
+            optimizer.step()
+            return value
+
+        def step(x, labels):
+            train(x, labels)
+            return parameters[-1].data
+
+        return networks.as_is, step
+
+    return setup
+
+
 def many(rng):
     return (rng.standard_normal(2_000_000, dtype=np.float32),)
 
 
-def mish_compiled():
-    from autograd import value_and_grad
-    from autograd.program import compile
+def mish_compiled(compiler):
+    def setup():
+        from autograd import value_and_grad
 
-    def mish(x):
-        return np.sum(x * np.tanh(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)))
+        def mish(x):
+            return np.sum(x * np.tanh(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)))
 
-    fast = compile(value_and_grad(mish))
-    return scalars.as_is, lambda x: fast(x)[1]
+        fast = compiler()(value_and_grad(mish))
+        return scalars.as_is, lambda x: fast(x)[1]
+
+    return setup
 
 
 def mish_torch():
@@ -111,13 +164,81 @@ def mish_torch():
     return lambda x: (torch.tensor(x, requires_grad=True),), step
 
 
+def mish_jax():
+    import jax
+
+    def mish(x):
+        return jax.numpy.sum(jax.nn.mish(x))
+
+    fast = modes.jax_step(jax, jax.value_and_grad(mish))
+    return modes.jax_data(jax), lambda x: fast(x)[1]
+
+
+# --- workloads --------------------------------------------------------------------------------
+
+
+def three_first(setup):
+    """`setup` whose first repetition, the one that is compared, takes three steps: a program that
+    trains while it is traced and never again would go unnoticed after one.
+    """
+
+    def setup_three():
+        prepare, step = setup()
+        more = [None, None]
+
+        def steps(*batch):
+            while more:
+                step(*batch)
+                more.pop()
+            return step(*batch)
+
+        return prepare, steps
+
+    return setup_three
+
+
+def training(name, what, sizes, rows, bars, kind, settings):
+    """A whole training step, compiled, another batch each time."""
+    case = sizes, kind
+    return Workload(
+        name=name,
+        what=what,
+        data=networks.batches(sizes, rows),
+        sides={
+            "ours": three_first(step_compiled(*case, **settings)),
+            "torch": three_first(networks.torch_step(*case, **settings)),
+            "jax-jit": three_first(networks.jax_step(*case, **settings)),
+        },
+        bars=bars,
+    )
+
+
+SMALL = networks.SMALL_SIZES, networks.SMALL_BATCH, (faster("torch", 6), faster("jax-jit", 1.3))
+LARGE = networks.LARGE_SIZES, networks.LARGE_BATCH, (faster("torch", 1), faster("jax-jit", 1))
+MOMENTUM = "SGD", {"lr": 0.1, "momentum": 0.9}
+ADAM = "Adam", {"lr": 1e-3}
+
+STEPS = (
+    training(
+        "compiled-sgd",
+        "MLP 64-32-10, batch 32, a whole step of SGD with momentum, compiled",
+        *SMALL,
+        *MOMENTUM,
+    ),
+    training("compiled-adam", "the same with Adam", *SMALL, *ADAM),
+    training("compiled-large-adam", "the same, MLP 784-512-512-10, batch 128", *LARGE, *ADAM),
+)
+
 COMPILED = (
-    Workload(
-        name="compiled-product",
-        what="Speelpenning's product of 900 numbers, value and gradient, compiled",
-        data=scalars.factors,
-        sides={"ours": product_compiled, "micrograd": scalars.product_micrograd},
-        bars=(faster("micrograd", 25),),
+    *(
+        Workload(
+            name=f"{how}-product",
+            what=f"Speelpenning's product of 900 numbers, value and gradient, {how}",
+            data=scalars.factors,
+            sides={"ours": product_compiled(compiler), "micrograd": scalars.product_micrograd},
+            bars=(faster("micrograd", least),),
+        )
+        for how, compiler, least in (("compiled", as_calls, 25), ("native", natively, 300))
     ),
     Workload(
         name="compiled-scalar-mlp",
@@ -155,11 +276,19 @@ COMPILED = (
         },
         bars=(faster("torch", 1.05), at_most("gemms", 1.1)),
     ),
-    Workload(
-        name="compiled-mish",
-        what="mish of 2M float32 numbers, value and gradient, compiled",
-        data=many,
-        sides={"ours": mish_compiled, "torch": mish_torch},
-        bars=(faster("torch", 1),),
+    *(
+        Workload(
+            name=f"{how}-mish",
+            what=f"mish of 2M float32 numbers, value and gradient, {how}",
+            data=many,
+            sides={"ours": mish_compiled(compiler), "torch": mish_torch, "jax-jit": mish_jax},
+            bars=(faster(peer, 1),),
+        )
+        for how, compiler, peer in (
+            ("compiled", as_calls, "torch"),
+            ("native", natively, "jax-jit"),
+        )
     ),
+    *STEPS,
+    networks.footprint("compiled-memory", "the same, compiled: its buffers count", step_compiled),
 )

@@ -80,13 +80,15 @@ def ours(sizes):
     return setup
 
 
-def ours_adam(sizes):
+def ours_step(sizes, kind, **settings):
+    """A training step with the optimizer of that name; compared is the last bias after it."""
+
     def setup():
         import nn
         import optim
 
         model, parameters = ours_model(sizes)
-        optimizer = optim.Adam(parameters, lr=1e-3)
+        optimizer = getattr(optim, kind)(parameters, **settings)
 
         def step(x, labels):
             optimizer.zero_grad()
@@ -162,13 +164,13 @@ def torch_(sizes):
     return setup
 
 
-def torch_adam(sizes):
+def torch_step(sizes, kind, **settings):
     def setup():
         import torch
         from torch.nn.functional import cross_entropy
 
         model, parameters = torch_model(sizes)
-        optimizer = torch.optim.Adam(parameters, lr=1e-3)
+        optimizer = getattr(torch.optim, kind)(parameters, **settings)
 
         def step(x, labels):
             optimizer.zero_grad()
@@ -251,6 +253,58 @@ def jax_(sizes, jit):
     return setup
 
 
+def jax_step(sizes, kind, **settings):
+    """A training step as one compiled function; the arrays it updates, it may reuse."""
+
+    def setup():
+        import jax
+
+        start, rule = {"SGD": momentum, "Adam": adam}[kind](jax.numpy, **settings)
+        loss = composed_loss(jax.numpy)
+
+        def update(t, parameters, state, x, labels):
+            value, slopes = jax.value_and_grad(loss)(parameters, x, labels)
+            leaves, tree = jax.tree.flatten(parameters)
+            moved = [
+                rule(t, *each) for each in zip(leaves, jax.tree.leaves(slopes), state, strict=True)
+            ]
+            ws, state = zip(*moved, strict=True)
+            return value, t + 1, jax.tree.unflatten(tree, ws), state
+
+        update = jax.jit(update, donate_argnums=(0, 1, 2))
+        parameters = jax.device_put(pairs(sizes))
+        kept = [jax.numpy.float32(1), parameters, tuple(map(start, jax.tree.leaves(parameters)))]
+
+        def step(x, labels):
+            _, *kept[:] = jax.block_until_ready(update(*kept, x, labels))
+            return kept[1][-1][1]
+
+        return lambda *data: jax.block_until_ready(jax.device_put(data)), step
+
+    return setup
+
+
+def momentum(np_, lr, momentum):
+    """SGD with momentum: the state at the start, and step t of an array."""
+
+    def rule(t, w, g, v):
+        v = momentum * v + g
+        return w - lr * v, v
+
+    return np_.zeros_like, rule
+
+
+def adam(np_, lr, b1=0.9, b2=0.999, eps=1e-8):
+    """Adam: the state at the start, and step t of an array."""
+
+    def rule(t, w, g, state):
+        m, v = state
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        return w - lr * (m / (1 - b1**t)) / (np_.sqrt(v / (1 - b2**t)) + eps), (m, v)
+
+    return lambda w: (np_.zeros_like(w), np_.zeros_like(w)), rule
+
+
 def mygrad_(sizes):
     def setup():
         import mygrad
@@ -330,8 +384,44 @@ LARGE_ADAM = Workload(
     name="large-mlp-adam",
     what="the same and a step of Adam, another batch each time",
     data=batches(LARGE_SIZES, LARGE_BATCH),
-    sides={"ours": ours_adam(LARGE_SIZES), "torch": torch_adam(LARGE_SIZES)},
+    sides={
+        "ours": ours_step(LARGE_SIZES, "Adam", lr=1e-3),
+        "torch": torch_step(LARGE_SIZES, "Adam", lr=1e-3),
+    },
     bars=(no_slower("torch"),),
+)
+
+
+def warmed(step):
+    """`step` for the large network and Adam, after one for the small one: what a library loads
+    only when first needed is there.
+    """
+
+    def setup():
+        prepare, first = step(SMALL_SIZES, "Adam", lr=1e-3)()
+        first(*prepare(*batches(SMALL_SIZES, SMALL_BATCH)(np.random.default_rng(0))))
+        return step(LARGE_SIZES, "Adam", lr=1e-3)()
+
+    return setup
+
+
+def footprint(name, what, step):
+    """The peak memory of training steps, beside torch's."""
+    return Workload(
+        name=name,
+        what=what,
+        data=batches(LARGE_SIZES, LARGE_BATCH),
+        sides={"ours": warmed(step), "torch": warmed(torch_step)},
+        bars=(at_most("torch", 1),),
+        measure="footprint",
+    )
+
+
+FOOTPRINT = footprint(
+    "mlp-memory",
+    "peak memory of training steps of 784-512-512-10 with Adam, batch 128: gradients, moments and "
+    "what else is kept between them count, parameters do not",
+    ours_step,
 )
 
 MEMORY = Workload(

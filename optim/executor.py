@@ -11,7 +11,6 @@ elements, was slower: the two wait for the interpreter's lock at every one of so
 
 import numpy as np
 
-from autograd.graph import BASE
 from autograd.repeat import deferred
 from autograd.watched import Writes
 
@@ -422,7 +421,7 @@ class Pack:
         dtype, step = self.w.dtype, self.step
         for (n, p, state, views), part in zip(self.places, self.parts, strict=True):
             w, g = p.node.value, p.grad
-            if g is None or p.level != BASE or type(w) is not np.ndarray or w.dtype != dtype:
+            if g is None or not p.requires_grad or type(w) is not np.ndarray or w.dtype != dtype:
                 return False
             if w.shape != part.shape or states[n] is not state or state["step"] != step:
                 return False

@@ -107,9 +107,12 @@ NN = [
     "nn.*",
 ]
 OPTIM = [
+    "autograd.primitive",
+    "autograd.repeat",
     "autograd.rules.random",
     "autograd.show.plotting",
     "autograd.show.tables",
+    "autograd.watched",
     "optim",
     "optim.*",
 ]

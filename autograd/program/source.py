@@ -109,7 +109,7 @@ class Writer:
             self.name += f"_{program.what}"
         elif hasattr(builtins, self.name):
             self.name += "_"
-        self.texts, self.out = {}, []
+        self.texts, self.out, self.last = {}, [], 0
         self.taken = {*TAKEN, *program.parameters, self.name}
         self.counter = next(c for c in "jkilmn" if c not in self.taken)
         self.taken |= {self.counter}
@@ -227,7 +227,8 @@ class Writer:
 
     def numbered(self):
         """The next of v1, v2, ..."""
-        return self.fresh(next(n for i in range(1, 10**9) if (n := f"v{i}") not in self.taken))
+        self.last = next(i for i in range(self.last + 1, 10**9) if f"v{i}" not in self.taken)
+        return self.fresh(f"v{self.last}")
 
     def _asked(self, var):
         """The name a value asks for: the user's, or that of what it is the derivative of."""

@@ -153,8 +153,8 @@ class Constant(Primitive):
 def constant(*functions, forward=None, **settings):
     """Register functions that have no derivative.
 
-    settings   `Primitive`'s arity, batch and cost; without an arity, arguments are left as they
-               are called
+    settings   `Primitive`'s arity, batch, cost and kinks; without an arity, arguments are left as
+               they are called
     """
     for function in functions:
         _register(function, Constant(function, forward, **settings))

@@ -223,6 +223,7 @@ class Primitive:
     scalar      the same function on Python floats, for speed (``math.tanh`` for ``np.tanh``)
     drop        options that make a linear operation affine: left out when pushing
     kinks       the value chosen where the derivative does not exist, in words
+    at_kink     which elements stand there, ``(y, *args, **options) -> mask``
     outputs     whether the value is a tuple (or list) of arrays
     bind        ``(args, options) -> (arrays, options)``: turns a call as NumPy's users write it
                 into array arguments by position and the rest by name, where signatures do not do
@@ -236,14 +237,14 @@ class Primitive:
 
     def __init__(
         self, forward, kind, pulls, pushes, *, function=None, name=None, arity=1, scalar=None,
-        drop=(), kinks="", outputs=False, bind=None, reads=None, holds=(), batch=None, cost=None,
-        doc=None,
+        drop=(), kinks="", at_kink=None, outputs=False, bind=None, reads=None, holds=(), batch=None,
+        cost=None, doc=None,
     ):  # fmt: skip
         self.forward, self.kind, self.pulls, self.pushes = forward, kind, pulls, pushes
         self.function = function if function is not None else forward
         self.name = self.__name__ = name or self.function.__name__
         self.arity, self.scalar, self.drop = arity, scalar, drop
-        self.kinks, self.outputs, self._bind = kinks, outputs, bind
+        self.kinks, self.at_kink, self.outputs, self._bind = kinks, at_kink, outputs, bind
         self.holds, self.batch, self.cost = holds, batch, cost
         self._names, self._declared, self._reads = None, reads, {}
         self.__doc__ = doc or forward.__doc__

@@ -122,6 +122,7 @@ window_max = general(
     batch=_batch,
     cost=_counted(comparisons=1),
     kinks="elements that tie share equally",
+    at_kink=lambda y, x, **geometry: _shares(x, y, geometry)[1] < 1,
     name="window_max",
     doc="The largest element of each window of x.",
 )

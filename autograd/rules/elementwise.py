@@ -3,7 +3,8 @@
 Read a line as a row of a table: the function, then one rule per argument.  Such a Jacobian is
 diagonal, so a rule ``(g, y, *arguments)``, the product g·∂y/∂argument, serves both modes; None
 stands for a derivative that is zero everywhere.  ``scalar`` is the same function on Python
-numbers, only faster; ``kinks`` says what is answered where there is no derivative.
+numbers, only faster; ``kinks`` says what is answered where there is no derivative, ``at_kink`` for
+which elements that is.
 
 Two habits keep the rules exact.  What is computed from ``y`` costs no second transcendental
 function, but is avoided where it would cancel: (expm1 x)′ is exp x and not y + 1, which is 0 for
@@ -34,6 +35,18 @@ def _shared(g, chosen, tied):
     return g * chosen + 0.5 * g * tied
 
 
+def _at_zero(y, x):
+    return x == 0
+
+
+def _at_equal(y, a, b):
+    return a == b
+
+
+def _at_origin(y, a, b):
+    return (a == 0) & (b == 0)
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 elementwise(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, scalar=operator.add)
@@ -43,31 +56,36 @@ elementwise(
     np.true_divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b,
     scalar=operator.truediv,
 )  # fmt: skip
-elementwise(np.floor_divide, None, None, scalar=operator.floordiv, kinks="0 at the steps")
+elementwise(
+    np.floor_divide, None, None, scalar=operator.floordiv,
+    kinks="0 at the steps", at_kink=lambda y, a, b: np.remainder(a, b) == 0,
+)  # fmt: skip
 elementwise(
     np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * (a // b),
-    scalar=operator.mod, kinks="a/b integer: as between the jumps",
+    scalar=operator.mod, kinks="a/b integer: as between the jumps", at_kink=lambda y, a, b: y == 0,
 )  # fmt: skip
 elementwise(  # (a - y)/b is an integer but for rounding
     np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.rint((a - y) / b),
-    scalar=math.fmod, kinks="a/b integer: as between the jumps",
+    scalar=math.fmod, kinks="a/b integer: as between the jumps", at_kink=lambda y, a, b: y == 0,
 )  # fmt: skip
 elementwise(np.negative, lambda g, y, x: -g, scalar=operator.neg)
 elementwise(np.positive, lambda g, y, x: g, scalar=operator.pos)
 elementwise(np.conjugate, lambda g, y, x: g, scalar=operator.pos)
-elementwise(np.absolute, lambda g, y, x: g * np.sign(x), scalar=abs, kinks="0 at 0")
-elementwise(np.fabs, lambda g, y, x: g * np.sign(x), scalar=abs, kinks="0 at 0")
+for _absolute in (np.absolute, np.fabs):
+    elementwise(
+        _absolute, lambda g, y, x: g * np.sign(x), scalar=abs, kinks="0 at 0", at_kink=_at_zero
+    )
 elementwise(np.square, lambda g, y, x: g * (2 * x), scalar=lambda x: x * x)
 elementwise(np.reciprocal, lambda g, y, x: -g * y * y, scalar=lambda x: 1 / x)
 elementwise(
     np.hypot,
     lambda g, y, a, b: g * (a / _zero_to_inf(y)),
     lambda g, y, a, b: g * (b / _zero_to_inf(y)),
-    scalar=math.hypot, kinks="0 at the origin",
+    scalar=math.hypot, kinks="0 at the origin", at_kink=_at_origin,
 )  # fmt: skip
 elementwise(
     np.copysign, lambda g, y, a, b: g * (np.sign(a) * np.sign(y)), None,
-    scalar=math.copysign, kinks="0 at a = 0",
+    scalar=math.copysign, kinks="0 at a = 0", at_kink=lambda y, a, b: a == 0,
 )  # fmt: skip
 elementwise(np.nextafter, lambda g, y, a, b: g, None, scalar=math.nextafter)
 elementwise(np.ldexp, lambda g, y, x, i: np.ldexp(g, i), None, scalar=math.ldexp)
@@ -77,7 +95,8 @@ elementwise(np.rad2deg, lambda g, y, x: g * (180 / math.pi), scalar=math.degrees
 elementwise(np.degrees, lambda g, y, x: g * (180 / math.pi), scalar=math.degrees)
 general(
     np.modf, lambda g, y, x: g[0], lambda g, y, x: (g, np.zeros_like(g)),
-    outputs=True, batch=broadcasting, kinks="integers: as between the jumps",
+    outputs=True, batch=broadcasting,
+    kinks="integers: as between the jumps", at_kink=lambda y, x: y[0] == 0,
 )  # fmt: skip
 
 
@@ -141,9 +160,14 @@ elementwise(
     lambda g, y, a, b: g * _power_by_base(a, b),
     lambda g, y, a, b: g * _power_by_exponent(y, a, b),
     forward=power, scalar=power, kinks="base 0: 0 by an exponent >= 0; base < 0: nan by it",
+    at_kink=lambda y, a, b: (a == 0) & (b < 1) & (b != 0),
 )  # fmt: skip
-elementwise(np.sqrt, lambda g, y, x: g / (2 * y), scalar=math.sqrt, kinks="inf at 0")
-elementwise(np.cbrt, lambda g, y, x: g / (3 * y * y), scalar=math.cbrt, kinks="inf at 0")
+elementwise(
+    np.sqrt, lambda g, y, x: g / (2 * y), scalar=math.sqrt, kinks="inf at 0", at_kink=_at_zero
+)
+elementwise(
+    np.cbrt, lambda g, y, x: g / (3 * y * y), scalar=math.cbrt, kinks="inf at 0", at_kink=_at_zero
+)
 
 
 @composition(np.float_power, kinks="as power")
@@ -181,13 +205,13 @@ gap = elementwise(
 elementwise(
     np.logaddexp,
     lambda g, y, a, b: g * sigmoid(gap(a, b)), lambda g, y, a, b: g * sigmoid(gap(b, a)),
-    kinks="halves for equal infinities",
+    kinks="halves for equal infinities", at_kink=lambda y, a, b: (a == b) & np.isinf(a),
 )  # fmt: skip
 elementwise(
     np.logaddexp2,
     lambda g, y, a, b: g * sigmoid(LN2 * gap(a, b)),
     lambda g, y, a, b: g * sigmoid(LN2 * gap(b, a)),
-    kinks="halves for equal infinities",
+    kinks="halves for equal infinities", at_kink=lambda y, a, b: (a == b) & np.isinf(a),
 )  # fmt: skip
 
 # --- trigonometry ---------------------------------------------------------------------------------
@@ -196,17 +220,19 @@ elementwise(np.sin, lambda g, y, x: g * np.cos(x), scalar=math.sin)
 elementwise(np.cos, lambda g, y, x: -g * np.sin(x), scalar=math.cos)
 elementwise(np.tan, lambda g, y, x: g * (1 + y * y), scalar=math.tan)
 elementwise(  # (1 - x)(1 + x) is exact near ±1, where 1 - x² cancels
-    np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)), scalar=math.asin, kinks="inf at ±1"
-)
+    np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)), scalar=math.asin,
+    kinks="inf at ±1", at_kink=lambda y, x: np.abs(x) == 1,
+)  # fmt: skip
 elementwise(
-    np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)), scalar=math.acos, kinks="-inf at ±1"
-)
+    np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)), scalar=math.acos,
+    kinks="-inf at ±1", at_kink=lambda y, x: np.abs(x) == 1,
+)  # fmt: skip
 elementwise(np.arctan, lambda g, y, x: g / (1 + x * x), scalar=math.atan)
 elementwise(
     np.arctan2,
     lambda g, y, a, b: g * _over_square(b, a, b),
     lambda g, y, a, b: -g * _over_square(a, a, b),
-    scalar=math.atan2, kinks="0 at the origin",
+    scalar=math.atan2, kinks="0 at the origin", at_kink=_at_origin,
 )  # fmt: skip
 
 
@@ -224,7 +250,7 @@ elementwise(np.tanh, lambda g, y, x: g * (1 - y * y), scalar=math.tanh)
 elementwise(np.arcsinh, lambda g, y, x: g / np.hypot(1, x), scalar=math.asinh)
 elementwise(
     np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), scalar=math.acosh,
-    kinks="inf at 1",
+    kinks="inf at 1", at_kink=lambda y, x: x == 1,
 )  # fmt: skip
 elementwise(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)), scalar=math.atanh)
 
@@ -272,17 +298,32 @@ def _signed(rounded):
     return lambda x: math.copysign(rounded(x), x)  # -0.5 to -0.0, as NumPy does
 
 
-elementwise(np.floor, None, scalar=_signed(math.floor), kinks="0 at the steps")
-elementwise(np.ceil, None, scalar=_signed(math.ceil), kinks="0 at the steps")
-elementwise(np.trunc, None, scalar=_signed(math.trunc), kinks="0 at the steps")
-elementwise(np.rint, None, scalar=_signed(round), kinks="0 at the steps")
-elementwise(np.fix, None, forward=np.trunc, scalar=_signed(math.trunc), kinks="0 at the steps")
-elementwise(np.round, None, kinks="0 at the steps")
-elementwise(np.around, None, kinks="0 at the steps")
-elementwise(np.sign, None, scalar=lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x, kinks="0 at 0")
-elementwise(np.heaviside, None, lambda g, y, x, h: g * (x == 0), kinks="0 at 0")
-elementwise(np.spacing, None, kinks="0 at the steps")
-elementwise(np.angle, None, kinks="0 at 0")
+def _step(function, at_kink, **settings):
+    elementwise(function, None, kinks="0 at the steps", at_kink=at_kink, **settings)
+
+
+def _at_half(y, x, decimals=0, **options):
+    x = x * 10.0**decimals
+    return np.abs(x - np.rint(x)) == 0.5
+
+
+_step(np.floor, lambda y, x: x == y, scalar=_signed(math.floor))
+_step(np.ceil, lambda y, x: x == y, scalar=_signed(math.ceil))
+_step(np.trunc, lambda y, x: (x == y) & (x != 0), scalar=_signed(math.trunc))
+_step(np.fix, lambda y, x: (x == y) & (x != 0), forward=np.trunc, scalar=_signed(math.trunc))
+_step(np.rint, _at_half, scalar=_signed(round))
+_step(np.round, _at_half)
+_step(np.around, _at_half)
+_step(np.spacing, lambda y, x: np.abs(np.frexp(x)[0]) == 0.5)
+elementwise(
+    np.sign, None, scalar=lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x,
+    kinks="0 at 0", at_kink=_at_zero,
+)  # fmt: skip
+elementwise(
+    np.heaviside, None, lambda g, y, x, h: g * (x == 0),
+    kinks="0 at 0", at_kink=lambda y, x, h: x == 0,
+)  # fmt: skip
+elementwise(np.angle, None, kinks="0 at 0", at_kink=lambda y, x, deg=False: x == 0)
 
 # --- parts of complex numbers, of real ones ---------------------------------------------------
 
@@ -296,23 +337,27 @@ elementwise(
     np.maximum,
     lambda g, y, a, b: _shared(g, a > b, a == b), lambda g, y, a, b: _shared(g, b > a, a == b),
     scalar=lambda a, b: float(a if a >= b or a != a else b), kinks="ties share equally",
+    at_kink=_at_equal,
 )  # fmt: skip
 elementwise(
     np.minimum,
     lambda g, y, a, b: _shared(g, a < b, a == b), lambda g, y, a, b: _shared(g, b < a, a == b),
     scalar=lambda a, b: float(a if a <= b or a != a else b), kinks="ties share equally",
+    at_kink=_at_equal,
 )  # fmt: skip
 elementwise(  # a number is chosen before a nan
     np.fmax,
     lambda g, y, a, b: _shared(g, (a > b) | (b != b), a == b),
     lambda g, y, a, b: _shared(g, (b > a) | (a != a), a == b),
     scalar=lambda a, b: float(a if a >= b or b != b else b), kinks="ties share equally",
+    at_kink=_at_equal,
 )  # fmt: skip
 elementwise(
     np.fmin,
     lambda g, y, a, b: _shared(g, (a < b) | (b != b), a == b),
     lambda g, y, a, b: _shared(g, (b < a) | (a != a), a == b),
     scalar=lambda a, b: float(a if a <= b or b != b else b), kinks="ties share equally",
+    at_kink=_at_equal,
 )  # fmt: skip
 
 
@@ -342,7 +387,8 @@ elementwise(  # bounds that cross give the higher one's place to `high`, as NumP
     lambda g, y, x, low, high: g * ((low <= x) & (x <= high)),
     lambda g, y, x, low, high: g * ((x < low) & (low <= high)),
     lambda g, y, x, low, high: g * ((x > high) | (low > high)),
-    bind=_clip_arguments, scalar=_clip_number, kinks="at a bound all goes to x",
+    bind=_clip_arguments, scalar=_clip_number,
+    kinks="at a bound all goes to x", at_kink=lambda y, x, low, high: (x == low) | (x == high),
 )  # fmt: skip
 
 _where = elementwise(  # np.where and not a product: the branch not taken may be inf or nan
@@ -374,7 +420,7 @@ def _nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 elementwise(
     np.nan_to_num, lambda g, y, x, **options: np.where(np.isfinite(x), g, 0.0),
-    forward=_nan_to_num, kinks="0 where replaced",
+    forward=_nan_to_num, kinks="0 where replaced", at_kink=lambda y, x, **options: ~np.isfinite(x),
 )  # fmt: skip
 
 # --- element types and filling ----------------------------------------------------------------
@@ -426,8 +472,11 @@ _filled = Constant(np.full_like, arity=1, batch=allocating, cost=written)
 # --- no derivative ----------------------------------------------------------------------------
 
 constant(
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-    np.logical_and, np.logical_or, np.logical_xor,
+    np.less, np.less_equal, np.greater, np.greater_equal, arity=2, batch=broadcasting,
+    kinks="equal numbers: the derivative of the branch taken", at_kink=_at_equal,
+)  # fmt: skip
+constant(
+    np.equal, np.not_equal, np.logical_and, np.logical_or, np.logical_xor,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, arity=2, batch=broadcasting,
 )  # fmt: skip
 constant(
@@ -531,7 +580,7 @@ __test__ = {f.__name__: f.__doc__ for f in (relu, sigmoid, softplus, log_sigmoid
 
 relu = elementwise(
     relu, lambda g, y, x: g * (y > 0), scalar=lambda x: x if x > 0 or x != x else 0.0,
-    kinks="0 at 0",
+    kinks="0 at 0", at_kink=_at_zero,
 )  # fmt: skip
 sigmoid = elementwise(  # 1 - y is σ(-x), which does not cancel
     sigmoid, lambda g, y, x: g * (y * sigmoid(-x)), scalar=lambda x: 1 / (1 + math.exp(-x))

@@ -140,6 +140,7 @@ _pinv = general(
     cost=called_by_matrix("pinv"),
     name="pinv",
     kinks="changes of rank: as if the rank stayed",
+    at_kink=lambda y, a, **options: np.linalg.matrix_rank(a) < min(a.shape[-2:]),
     doc="The pseudoinverse of matrices that need not be symmetric.",
 )
 
@@ -371,6 +372,7 @@ general(
     outputs=True,
     batch=stacked,
     kinks="equal eigenvalues: their vectors do not turn into each other",
+    at_kink=lambda y, a, **options: np.diff(y[0], axis=-1) == 0,
 )
 
 
@@ -421,6 +423,7 @@ _svd = general(
     cost=called_by_matrix("svd"),
     name="svd",
     kinks=_SVD_KINKS,
+    at_kink=lambda y, a: np.diff(y[1], axis=-1, append=0) == 0,
     doc="The reduced singular value decomposition of matrices that need not be symmetric.",
 )
 
@@ -465,6 +468,7 @@ euclid = general(
     batch=shifting("axis"),
     name="euclid",
     kinks="0: zero",
+    at_kink=lambda y, x, axis: y == 0,
     doc="The Euclidean norm along `axis`, a tuple; the axes are kept.",
 )
 

@@ -99,6 +99,9 @@ general(
     lambda g, y, p, **options: g,
     batch=shifting("axis", defaults={"axis": -1}),
     kinks="jumps of half a period: 1, as everywhere",
+    at_kink=lambda y, p, discont=None, axis=-1, *, period=2 * np.pi: (
+        np.abs(np.diff(p, axis=axis)) % period == period / 2
+    ),
 )
 
 

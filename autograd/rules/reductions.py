@@ -228,10 +228,14 @@ def _extreme_push(t, y, x, axis=None, keepdims=False, initial=None, where=True):
     return np.sum(np.where(chosen, t / count, 0), axis=axis, keepdims=keepdims)
 
 
+def _extreme_ties(y, x, axis=None, keepdims=False, initial=None, where=True):
+    return _chosen(y, x, axis, keepdims, initial, where)[1] > 1
+
+
 for _extreme in (np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin):
     general(
         _extreme, _extreme_pull, _extreme_push, holds=("where",), batch=reducing,
-        kinks="ties share equally",
+        kinks="ties share equally", at_kink=_extreme_ties,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import importlib
 import numpy as np
 
 from . import matrices, operators, rules  # noqa: F401 - operators installs Tensor's
+from .audit import audit
 from .batching import LoopWarning
 from .check import check_gradients
 from .checkpoint import checkpoint
@@ -45,13 +46,15 @@ from .tree import tree_map
 np.empty(31 << 20, np.uint8)
 
 # What stands around the core is imported when it is first asked for.
-_AROUND = {"compare_modes": "ledger", "plan": "planner", "scaling": "ledger"}
+_AROUND = {
+    "certify": "certificate", "compare_modes": "ledger", "plan": "planner", "scaling": "ledger",
+}  # fmt: skip
 
 __all__ = [
-    "Counts", "LoopWarning", "Tensor", "bilinear", "check_gradients", "checkpoint", "composition",
-    "constant", "count_operations", "elementwise", "elementwise_grad", "general", "grad",
-    "gradients", "hessian", "hvp", "jacobian", "jvp", "linear", "linearize", "no_grad", "seed",
-    "scope", "source_lines", "stop_gradient", "tree_map", "value_and_grad", "vjp", "vmap",
+    "Counts", "LoopWarning", "Tensor", "audit", "bilinear", "check_gradients", "checkpoint",
+    "composition", "constant", "count_operations", "elementwise", "elementwise_grad", "general",
+    "grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "linear", "linearize", "no_grad",
+    "seed", "scope", "source_lines", "stop_gradient", "tree_map", "value_and_grad", "vjp", "vmap",
     *_AROUND, *rules.__all__,
 ]  # fmt: skip
 

@@ -25,29 +25,42 @@ def check_gradients(f, *args, order=2, step=2e-3, tolerance=1e-6):
 
     >>> check_gradients(lambda x: np.sin(x) * x, np.array([0.3, 1.2]))
     """
-    leaves, rebuild = flatten(args)
-    where = paths(args, "args")
-    floating = [i for i, leaf in enumerate(leaves) if kind_of(leaf) == "f"]
-    if not floating:
-        raise TypeError("check_gradients: no floating-point argument to differentiate by")
-    point = [_double(leaves[i]) for i in floating]
+    function, point, names = of_floats("check_gradients", f, args)
+    point = [_double(leaf) for leaf in point]
     weights = np.random.default_rng(0)
 
     def scalar(*values):
-        full = list(leaves)
-        for i, value in zip(floating, values, strict=True):
-            full[i] = value
-        outputs, _ = flatten(f(*rebuild(full)))
+        outputs = function(*values)
         rng = np.random.default_rng(1)
         return sum(np.sum(y * rng.normal(size=np.shape(y))) for y in outputs)
 
     everything = tuple(range(len(point)))
     for n in range(1, order + 1):
         slopes = grad(scalar, everything)(*point)
-        names = [where[i] for i in floating]
         _compare(scalar, point, slopes, names, f"derivative of order {n}", step, tolerance)
         vectors = [weights.normal(size=np.shape(x)) for x in point]
         scalar = _directional(scalar, everything, vectors)
+
+
+def of_floats(what, f, args):
+    """``(function, point, names)``: `f` as a function of the floating-point leaves of `args` that
+    gives the tuple of its results' leaves; those leaves; and how each is written.
+
+    Raises TypeError, in the name of `what`, where there are none.
+    """
+    leaves, rebuild = flatten(args)
+    floating = [i for i, leaf in enumerate(leaves) if kind_of(leaf) == "f"]
+    if not floating:
+        raise TypeError(f"{what}: no floating-point argument to differentiate by")
+
+    def function(*values):
+        full = list(leaves)
+        for i, value in zip(floating, values, strict=True):
+            full[i] = value
+        return tuple(flatten(f(*rebuild(full)))[0])
+
+    where = paths(args, "args")
+    return function, [leaves[i] for i in floating], [where[i] for i in floating]
 
 
 def _directional(f, everything, vectors):

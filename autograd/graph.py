@@ -74,7 +74,7 @@ def history(*outputs):
 
 _thread = threading.local()
 _lock = threading.Lock()
-silencers = 0  # threads' no_grad blocks now open: 0 lets the fast path skip asking its thread
+silencers = 0  # no_grad blocks and audits now open: 0 lets the fast path skip asking its thread
 
 
 @contextmanager
@@ -92,17 +92,21 @@ def no_grad():
     >>> y.requires_grad
     False
     """
-    global silencers
     before = getattr(_thread, "silenced", CONSTANT)
     _thread.silenced = next(levels)
-    with _lock:
-        silencers += 1
+    count_silencers(1)
     try:
         yield
     finally:
         _thread.silenced = before
-        with _lock:
-            silencers -= 1
+        count_silencers(-1)
+
+
+def count_silencers(n):
+    """So many more blocks are open, in any thread, for which operations go the general way."""
+    global silencers
+    with _lock:
+        silencers += n
 
 
 def recording(level):

@@ -59,6 +59,25 @@ def scope(name):
         end(first, str(name))
 
 
+def path_of(serial):
+    """The calls and scopes in which the node with this serial was made, outermost first, in words.
+
+    Modules inside the outermost one go by their path in it: ``MLP › layers.2: Linear``.
+    """
+    around = sorted(call for call in [*calls] if call[0] < serial < call[1])
+    names, paths, until = [], None, None
+    for _, last, owner, name in around:
+        if until is not None and last > until:
+            continue  # another thread's
+        until = last
+        module = owner and owner()
+        if paths is None and hasattr(module, "named_modules"):
+            paths = {id(part): path for path, part in module.named_modules()}
+        path = paths and module is not None and paths.get(id(module))
+        names.append(f"{path}: {name}" if path else name)
+    return " › ".join(names)
+
+
 # --- lines ------------------------------------------------------------------------------------
 
 _LIBRARY = tuple(

@@ -27,6 +27,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from autograd import audit
+from autograd.repeat import Memo
 from nn.data import Loader
 from nn.module import evaluating, modes_kept
 
@@ -71,9 +73,11 @@ def fit(
     progress     whether to show it: by tqdm, or a line an epoch where that is missing
 
     Ctrl-C ends training, with the history so far and the weights of the best epoch.  So does a
-    loss or gradient that is not finite, by FloatingPointError, before it spoils the weights; the
-    error has the ``history``.  Modules stay in the mode, training or evaluation, they were in.
-    The same generator, and the same `autograd.seed` for weights and dropout, give the same run.
+    loss or gradient that is not finite, by FloatingPointError, before it spoils the weights: the
+    step is run again under `autograd.audit`, and the error tells in which operation it began; it
+    has the ``history`` and the ``report``.  Modules stay in the mode, training or evaluation, they
+    were in.  The same generator, and the same `autograd.seed` for weights and dropout, give the
+    same run.
 
     >>> import nn, optim, autograd
     >>> autograd.seed(0)
@@ -159,7 +163,9 @@ def _epoch(run, batches, loss, metrics, calls):
     for number, batch in enumerate(batches, 1):
         run.step += 1
         optimizer.zero_grad()
-        value, outputs = _loss(model, loss, batch)
+        memo = Memo()  # what this step draws, in case it fails and is run again
+        with memo.first():
+            value, outputs = _loss(model, loss, batch)
         if not hasattr(value, "backward"):
             raise TypeError(
                 f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
@@ -167,13 +173,13 @@ def _epoch(run, batches, loss, metrics, calls):
             )
         run.loss = float(value.item())
         if not np.isfinite(run.loss):
-            raise FloatingPointError(_trouble(run, f"loss is {run.loss}", number, batch))
+            raise _not_finite(run, f"loss is {run.loss}", number, batch, loss, memo)
         value.backward()
         if not all(map(_finite, optimizer.params)):
             named = model.named_parameters()
             where = next((name for name, p in named if not _finite(p)), "a parameter")
             what = f"gradient of {where} is not finite"
-            raise FloatingPointError(_trouble(run, what, number, batch))
+            raise _not_finite(run, what, number, batch, loss, memo)
         for call in calls:
             call.on_gradients(run)
         run.lr = optimizer.lr
@@ -424,6 +430,32 @@ def _finite(p):
     g = p.grad
     # one product first: it is finite in all but hopeless cases, and needs no second array
     return g is None or np.isfinite(np.vdot(g, g)) or bool(np.all(np.isfinite(g)))
+
+
+def _not_finite(run, what, number, batch, loss, memo):
+    """The error that stops training; its ``report`` tells where in the step it began."""
+    report = _audited(run, loss, batch, memo)
+    text, found = _trouble(run, what, number, batch), report.of("nan", "inf", "gradient")
+    if found:
+        text += f"\nIt began here, where the step was run again under audit:\n{found[0]}"
+    error = FloatingPointError(text)
+    error.report = report
+    return error
+
+
+def _audited(run, loss, batch, memo):
+    """The audit of a step that is run again, with the same draws, and changes nothing."""
+    parameters = [*run.model.parameters(), *run.optimizer.params]
+    gradients = [p.grad for p in parameters]
+    report = audit()
+    try:
+        with report, memo.again(), np.errstate(all="ignore"):
+            _loss(run.model, loss, batch)[0].backward()
+    except Exception:  # the error at hand comes first
+        pass
+    for p, gradient in zip(parameters, gradients, strict=True):
+        p.grad = gradient
+    return report
 
 
 def _trouble(run, what, number, batch):

@@ -70,6 +70,7 @@ CORE = {
         "autograd.transforms",
         "autograd.tree",
     ],
+    "autograd.audit": ["autograd.graph", "autograd.reverse", "autograd.tensor"],
     "autograd.checkpoint": [
         "autograd.batch", "autograd.batching", "autograd.graph", "autograd.primitive",
         "autograd.repeat", "autograd.tensor", "autograd.transforms", "autograd.tree",
@@ -90,7 +91,10 @@ AROUND = (
     "colouring",
     "ledger",
     "measuring",
-    "audit",
+    "findings",
+    "trail",
+    "attribution",
+    "certificate",
     "support",
 )
 # What the two packages may use besides autograd's public names.
@@ -120,7 +124,7 @@ OPTIM = [
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {
     "optim.minimizers": ["autograd.tree"],
-    "optim.training": ["nn.data", "nn.module"],
+    "optim.training": ["autograd.audit", "autograd.repeat", "nn.data", "nn.module"],
     "nn.estimators": ["optim", "optim.*"],
 }
 # What is imported when first asked for, and may stand on scikit-learn, SciPy and the like.

@@ -118,11 +118,11 @@ class Scene:
     ):
         self.outputs = outputs
         self.nodes = history(*(y.node for y in outputs))[::-1]  # oldest first
-        self.given, modules = _given_names(as_variables(names))
+        self.given, modules = given_names(as_variables(names))
         self.whole = Group("g0", "", "graph")
         calls = _calls(self.nodes, self.given, scopes)
         called = [call.module for call in calls if call.module is not None]
-        paths = _parameter_paths([*called, *modules], self.given)
+        paths = parameter_paths([*called, *modules], self.given)
         self._make_boxes(paths)
         self._make_arrows()
         self._make_groups(calls)
@@ -282,7 +282,7 @@ def as_variables(names):
     return names or {}
 
 
-def _given_names(variables):
+def given_names(variables):
     """``(names, modules)``: id of a node, cell, array or Module -> the name the caller has for it.
 
     A variable of its own comes before a place in a list or dict (such as a notebook's ``Out``).
@@ -341,7 +341,7 @@ def _calls(nodes, given, further):
     return found
 
 
-def _parameter_paths(modules, given):
+def parameter_paths(modules, given):
     """Gradient cell -> path of the parameter, in the first of the modules that has it."""
     found, seen = {}, set()
     for module in modules:

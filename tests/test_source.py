@@ -758,3 +758,12 @@ def test_what_is_a_constant_of_the_derivative_is_a_value_of_the_program():
     for other in (x, np.array([3.0, 4.0])):
         np.testing.assert_array_equal(text.function()(other), other)
         assert value.function()(other) == np.sum(other * other) + np.sum(other)
+
+
+def test_a_long_result_is_broken_inside_of_brackets():
+    def f(a, b):
+        return [v * 2.0 for v in a], [v * 3.0 for v in b]
+
+    a = [float(i) for i in range(40)]
+    text = source(f, a, a, loops=False)
+    assert text.function()(a, a) == f(a, a) and max(map(len, text.splitlines())) <= 100

@@ -17,7 +17,7 @@ from ..rules.random import generator_or_default
 from ..transforms import called, named
 from ..tree import flatten
 from .generate import Generator
-from .native import native
+from .scalars import native, on_scalars
 from .simplify import simplified, standing, without_idle, without_ones
 from .state import LOCK, STALE, Surroundings, change, value_of
 from .trace import Tape, Traced, TracingWarning, Var
@@ -171,7 +171,7 @@ class Kernel:
     """A program traced for one kind of arguments, and the function generated from it."""
 
     def __init__(self, f, args, jit=False):
-        self.jit, self.not_native = jit, ""
+        self.jit, self.native, self.not_native = jit, False, ""
         self.f, self.args = f, args  # what is no array is kept: nothing else gets its id
         self.text, self.reason, self.run, self.floats, self.writer = "", "", None, False, None
         values, _ = flatten(args)
@@ -249,9 +249,7 @@ class Kernel:
         for left_out in (without_idle, without_ones, self._simplified):
             lines, stands = left_out(lines)
             self.outputs, self.values = standing([self.outputs, self.values], stands)
-        if self.jit:
-            self._compile(tape, lines)
-        if self.run is None:
+        if not self._on_scalars(tape, lines):
             self._write(lines)
         made = [v for x in tape.lines for v in x.writes()]
         for var in [*filter(None, self.inputs), *self.around.inputs, *made]:
@@ -259,18 +257,20 @@ class Kernel:
         self.args = [x for x in flatten(self.args)[0] if not isinstance(x, np.ndarray)]
         self.around = self.values = None
 
-    def _compile(self, tape, lines):
-        """Have machine code made, where that can be."""
+    def _on_scalars(self, tape, lines):
+        """Write a program on numbers, where it is one; whether it is."""
         _, rebuild = flatten(self.result)
-        self.changes, self.generators = (), ()
-        if self.values or self.around.inputs or None in self.inputs:
+        self.changes, self.generators, self.floats = (), (), True
+        if self.values or self.around.uses(lines, self.outputs) or None in self.inputs:
             self.not_native = "it reads or changes what is around it"
-        else:
-            found, text = native(tape, lines, self.args, self.inputs, rebuild(self.outputs), self.f)
-            if found is None:
-                self.not_native = text
-            else:
-                self.run, self.text = found, text
+            return False
+        program = tape, lines, self.args, self.inputs, rebuild(self.outputs), self.f
+        if self.jit:
+            self.run, self.text = native(*program)
+            self.native, self.not_native = self.run is not None, self.text
+        if self.run is None:
+            self.run, self.text = on_scalars(*program)
+        return self.run is not None
 
     def _write(self, lines):
         """Write the function of NumPy calls."""
@@ -286,8 +286,10 @@ class Kernel:
         """What was made of the program, in words."""
         if self.reason:
             return f"{called(self.f)} is run as it is: {self.reason}."
+        not_native = f"No machine code: {self.not_native}." if self.jit and not self.native else ""
         if self.writer is None:
-            return f"{called(self.f)}: machine code of a program on numbers, made by Numba."
+            made = "machine code, made by Numba" if self.native else "Python with loops"
+            return f"{called(self.f)}: a program on numbers, {made}. {not_native}".rstrip()
         w = self.writer
         made = sum(w.buffers)
         return "\n".join([
@@ -298,5 +300,5 @@ class Kernel:
             f"{len(w.lines) - len(w.views) - w.written} make results of their own: what is "
             f"returned, numbers, and what cannot be written into a buffer"
             + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
-            *([f"No machine code: {self.not_native}."] if self.not_native else []),
+            *filter(None, [not_native]),
         ])  # fmt: skip

@@ -277,9 +277,9 @@ class Writer:
         if seed in program.output_vars() and seed not in self.texts:
             self._write_seed(seed)
         outputs = self._tree(program.outputs)
-        self.line(
-            f"return {outputs[1:-1] if re.fullmatch(r'[(][^()]*[^,()][)]', outputs) else outputs}"
-        )
+        bare = re.fullmatch(r"[(]([^()]*[^,()])[)]", outputs)
+        fits = bare and len(f"    return {bare[1]}") <= WIDTH  # else broken in brackets
+        self.line(f"return {bare[1] if fits else outputs}")
         text = "\n".join([*self._head(), *_laid_out(self.out)])
         more = self.expressions
         hoisted = [part for x in more.hoisted.items() for part in wrapped("{} = {}".format(*x))]

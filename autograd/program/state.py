@@ -18,6 +18,7 @@ from ..graph import BASE, CONSTANT, Leaf, levels
 from ..primitive import Wrapper
 from ..repeat import Memo
 from .around import around
+from .trace import Var
 
 SIGINT = int(signal.SIGINT)
 LOCK = threading.RLock()  # held while a function is traced, and by runs that read or change state
@@ -108,6 +109,11 @@ class Surroundings(Memo):
         traced = self.tape.input(value)
         self.inputs[traced.var] = kind, owner, name
         return traced
+
+    def uses(self, lines, outputs):
+        """Whether a program reads any of it."""
+        read = {x for line in lines for x in line.reads()}
+        return not self.inputs.keys().isdisjoint([*read, *(x for x in outputs if type(x) is Var)])
 
     def _look(self, attributes, kinds):
         """Find what can't be compiled."""

@@ -11,7 +11,6 @@ import os
 import sys
 from bisect import bisect_right
 from collections import deque
-from pathlib import Path
 from weakref import ref
 
 import numpy as np
@@ -80,11 +79,12 @@ def path_of(serial):
 
 # --- lines ------------------------------------------------------------------------------------
 
+_HERE = os.path.dirname(__file__)  # pathlib takes a tenth of NumPy's time to import
 _LIBRARY = tuple(
     f"{folder}{os.sep}"  # and not a user's file beside it whose name begins like it
     for folder in (
-        *(Path(__file__).parents[1] / package for package in ("autograd", "nn", "optim")),
-        Path(np.__file__).parent,
+        *(os.path.join(os.path.dirname(_HERE), name) for name in ("autograd", "nn", "optim")),
+        os.path.dirname(np.__file__),
     )
 )
 

@@ -308,6 +308,30 @@ def test_importing_the_library_does_not_import_what_is_around_the_core():
     assert not [name for name in found if name.split(".")[1] in AROUND]
 
 
+# What would make `import autograd, nn, optim` slow: none of it is needed before it is asked for.
+SLOW = {
+    "argparse", "asyncio", "concurrent.futures", "csv", "ctypes.util", "email", "gzip", "html",
+    "http", "importlib.metadata", "json", "logging", "multiprocessing", "pathlib", "pprint",
+    "queue", "shutil", "socket", "ssl", "subprocess", "tempfile", "unittest", "urllib.parse",
+    "uuid", "xml", "zipfile",
+    "numpy.fft", "numpy.ma", "numpy.random", "numpy.testing",
+    "cupy", "dask", "distributed", "graphviz", "joblib", "matplotlib", "numba", "pandas",
+    "pygraphviz", "safetensors", "scipy", "sklearn", "torch", "tqdm",
+}  # fmt: skip
+
+
+def test_importing_the_library_imports_nothing_slow():
+    """Beyond what NumPy brings in: the three import in at most half its time more."""
+    found = python(
+        "import sys, numpy\n"
+        "before = set(sys.modules)\n"
+        "import autograd, nn, optim\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    assert "autograd.tensor" in found
+    assert not SLOW & set(found)
+
+
 @pytest.mark.parametrize("name", ["autograd", "nn", "optim"])
 def test_each_package_imports_first(name):
     """No package counts on another having been imported before it."""

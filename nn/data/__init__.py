@@ -11,18 +11,18 @@ stands here, in its API: fit on the training data alone, then transform everythi
 
 import importlib
 
-from .idx import read_idx, write_idx
 from .loader import Loader
 from .toys import rings, spirals, xor
 
-# These stand on scikit-learn and SciPy, and are imported when first asked for.
+# These stand on scikit-learn, SciPy, or slow parts of the standard library, and are imported when
+# first asked for.
 _LATER = {
     "Augmentation": "augmentation", "warp": "augmentation",
     "MeanImage": "encoding", "PerChannelMean": "encoding", "ThermometerEncoder": "encoding",
-    "ZCAWhitening": "encoding",
+    "ZCAWhitening": "encoding", "read_idx": "idx", "write_idx": "idx",
 }  # fmt: skip
 
-__all__ = ["Loader", "read_idx", "rings", "spirals", "write_idx", "xor", *_LATER]
+__all__ = ["Loader", "rings", "spirals", "xor", *_LATER]
 
 
 def __getattr__(name):

@@ -5,10 +5,21 @@ up by the NumPy function and applied.  A subclass says how with ``bind(primitive
 options)`` and `bind_constant`, gives its ``level``, and the value ``inside``.
 """
 
+import importlib
+
 import numpy as np
 
 from .graph import CONSTANT
-from .primitive import Wrapper, looked_at, mapped_over, no_out, plain, registry, valued
+from .primitive import (
+    Wrapper,
+    looked_at,
+    mapped_over,
+    module_of,
+    no_out,
+    plain,
+    registry,
+    valued,
+)
 from .rules.elementwise import cast
 from .rules.indexing import getitem, kept, setitem
 
@@ -41,16 +52,26 @@ _FLOAT = np.dtype(float)
 
 def unsupported(function):
     """The error for a function that has no rule here."""
-    name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", None)
-    if module is None and getattr(np, name, None) is function:
-        module = "numpy"  # a ufunc does not say so, nor does one of another package
+    name, module = getattr(function, "__name__", str(function)), module_of(function)
     name = f"{module.replace('numpy', 'np')}.{name}" if module else name
     return TypeError(
         f"{name} has no derivative rule in the registry. Register "
         f"one (autograd.elementwise, linear, bilinear or general; see README, 'Your own "
         f"operations'), or pass it plain arrays (tensor.data) where no gradient is needed"
     )
+
+
+def operation_of(ufunc):
+    """The operation of a ufunc.
+
+    Not to make everybody import SciPy, the rules of its functions are registered by the first of
+    them that is met.
+    """
+    if ufunc not in registry and module_of(ufunc) == "scipy.special":
+        importlib.import_module(".rules.special", __package__)
+    if ufunc not in registry:
+        raise unsupported(ufunc)
+    return registry[ufunc]
 
 
 class Duck(Wrapper):
@@ -62,9 +83,7 @@ class Duck(Wrapper):
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         no_out(f"np.{ufunc.__name__}", options)
         if method == "__call__":
-            operation = registry.get(ufunc)
-            if operation is None:
-                raise unsupported(ufunc)
+            operation = registry.get(ufunc) or operation_of(ufunc)
             if options:
                 raise TypeError(
                     f"np.{ufunc.__name__} on a {type(self).__name__} does not take "

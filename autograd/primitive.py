@@ -22,6 +22,7 @@ general       pull and push are written side by side
 """
 
 import inspect
+import sys
 from functools import partial
 
 import numpy as np
@@ -186,6 +187,18 @@ def kind_of(x):
 def is_whole(x):
     """Whether `x` is of integers: 2**2.0 is no integer, and 2 * 2 is one, which may overflow."""
     return type(x) is int or kind_of(x) in ("i", "u", "b")
+
+
+def module_of(function):
+    """The name of the module that `function` is from; of a ufunc, which does not say so, NumPy's
+    or ``scipy.special``; none for one of another package.
+    """
+    module = getattr(function, "__module__", None)
+    if module is None:
+        for name in ("numpy", "scipy.special"):
+            if getattr(sys.modules.get(name), getattr(function, "__name__", ""), None) is function:
+                return name
+    return module or ""
 
 
 def like_tuple(example, parts):

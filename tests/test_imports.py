@@ -129,6 +129,7 @@ DIFFERENTIATES = {
 }
 # What is imported when first asked for, and may stand on scikit-learn, SciPy and the like.
 LATER = [
+    "autograd.rules.special",
     "nn.data.augmentation",
     "nn.data.encoding",
     "nn.estimators",

@@ -15,11 +15,15 @@ import types
 import numpy as np
 
 from ..families import Constant
+from ..primitive import module_of
 from .record import where_in_memory
 from .trace import Var
 
 INLINE = 8  # elements of a constant array that is written where it is used
 WRITTEN = 200  # elements up to which a constant array is written at all
+IMPORTS = {  # what a program imports where it is used
+    "math": "import math", "np": "import numpy as np", "special": "from scipy import special",
+}  # fmt: skip
 INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**",
     "floor_divide": "//", "remainder": "%", "less": "<", "less_equal": "<=", "greater": ">",
@@ -108,7 +112,7 @@ class Expressions:
 
     def _function(self, operation, args, options):
         name, function = operation.name, operation.function
-        module = getattr(function, "__module__", None) or "numpy"
+        module = module_of(function)
         inside = shortened([self.text(arg) for arg in args])
         arrays, n = ", ".join(inside), len(inside)
         inside += [
@@ -123,6 +127,8 @@ class Expressions:
         elif module.startswith("numpy") and _takes_its_arguments(operation):
             place = "np.linalg." if "linalg" in module else "np.fft." if "fft" in module else "np."
             called = f"{place}{getattr(function, '__name__', name)}"
+        elif module == "scipy.special":
+            called = f"special.{function.__name__}"
         else:
             called = self.helpers.add(operation.forward, name)
         return f"{called}({', '.join(inside)})"
@@ -316,9 +322,11 @@ class Helpers:
         value = space[name]
         module = getattr(value, "__module__", None) or ""
         if isinstance(value, types.ModuleType):
-            plain = value.__name__ if value.__name__ != "numpy" else "numpy as np"
-            self.imports[f"import {plain}"] = None
-            return name if value.__name__ != "numpy" else "np"
+            if value.__name__ == "numpy":
+                name = "np"
+            if name not in IMPORTS:
+                self.imports[f"import {value.__name__}"] = None
+            return name
         if isinstance(value, (types.FunctionType, type)) and not module.startswith("numpy"):
             if module.partition(".")[0] in ("autograd", "nn", "optim"):
                 return self.add(value, name)

@@ -144,7 +144,7 @@ class Writer:
         inside += [rf"\mathrm{{{k.arg}}}={self.text(k.value)}" for k in node.keywords]
         method = isinstance(node.func, ast.Attribute) and not (
             isinstance(node.func.value, (ast.Name, ast.Attribute))
-            and ast.unparse(node.func.value) in ("np", "math", "np.linalg", "np.fft")
+            and ast.unparse(node.func.value) in ("np", "math", "special", "np.linalg", "np.fft")
         )
         if method:
             if name == "astype":

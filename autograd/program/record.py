@@ -19,7 +19,7 @@ from .simplify import reads_late, simplified, standing, without_idle
 from .trace import ON_STACK, Tape, Traced, Var
 
 WHAT = ("value", "tangent", "gradient", "hvp")
-TAKEN = {*keyword.kwlist, "np", "math", "range", "reversed", "float"}
+TAKEN = {*keyword.kwlist, "np", "math", "special", "range", "reversed", "float"}
 
 
 class Program:

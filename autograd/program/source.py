@@ -21,7 +21,7 @@ import numpy as np
 
 from ..repeat import Memo
 from ..transforms import called
-from .helpers import COLLECT, Expressions, Text
+from .helpers import COLLECT, IMPORTS, Expressions, Text
 from .latex import latex as as_latex
 from .loops import LoopWriter
 from .record import TAKEN, Program
@@ -285,8 +285,8 @@ class Writer:
         hoisted = [part for x in more.hoisted.items() for part in wrapped("{} = {}".format(*x))]
         imports = dict(more.helpers.imports)
         used = "\n".join([*hoisted, text, *more.helpers.texts.values()])
-        for module, line in (("math.", "import math"), ("np.", "import numpy as np")):
-            if re.search(rf"\b{re.escape(module)}", used):
+        for module, line in IMPORTS.items():
+            if re.search(rf"\b{module}\.", used):
                 imports[line] = None
         head = "\n\n".join(filter(None, ["\n".join(sorted(imports)), "\n".join(hoisted)]))
         found = Source(

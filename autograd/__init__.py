@@ -73,9 +73,13 @@ def _planned(*call):
     return importlib.import_module(".planner", __name__).planned(*call)
 
 
+def _compressed(*call):
+    return importlib.import_module(".planner", __name__).compressed(*call)
+
+
 def _shown(tensor, include=None, exclude=None):
     return importlib.import_module(".show.draw", __name__).shown(tensor)
 
 
-matrices.modes["auto"] = _planned
+matrices.modes["auto"], matrices.compressed = _planned, _compressed
 Tensor._repr_mimebundle_ = _shown  # what notebooks ask a result for

@@ -30,7 +30,7 @@ CACHED = 2**16  # elements of an array that stays in a core's cache
 FEWEST = 16  # seeds at a time: fewer make thin products, and one walk over the graph each
 
 
-def jacobian(f, argnums=0, mode="reverse", chunk_size=None):
+def jacobian(f, argnums=0, mode="reverse", chunk_size=None, sparse=False):
     """The Jacobian of `f`: an array of shape ``result.shape + argument.shape``.
 
     mode         "reverse": all rows in one sweep back over the graph, for few results;
@@ -38,16 +38,27 @@ def jacobian(f, argnums=0, mode="reverse", chunk_size=None):
                  "auto": whichever `autograd.plan` finds the cheapest
     chunk_size   how many rows or columns at a time: memory grows with it; by default as many as
                  leave the arrays in the cache, sixteen at least
+    sparse       True: a scipy.sparse.csr_array of all results by all arguments, numbered through.
+                 What can differ from zero is found from the graph, and rows ("reverse") or
+                 columns ("forward") that do not overlap are swept out together ("auto": in the
+                 cheaper way): memory is that of these few sweeps, and of the elements found
 
     For trees of arguments or results, the tree of the results' trees of the arguments' blocks.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
+
+    Sparse ones are what SciPy's solvers take; that of a gradient is a sparse Hessian:
+
+    >>> jacobian(lambda t, y: y * np.roll(y, 1), argnums=1, sparse=True)(0.0, np.ones(1000)).nnz
+    2000
     """
     _check("jacobian", mode, chunk_size)
 
     def wrapped(*args, **kwargs):
+        if sparse:
+            return compressed(f, argnums, args, kwargs, chunk_size, mode)
         return modes[mode](f, argnums, args, kwargs, chunk_size)
 
     return named(wrapped, f)
@@ -152,6 +163,7 @@ def _block(entries, y, x):
 
 
 modes = {"reverse": _reverse, "forward": _forward}  # the planner adds "auto"
+compressed = None  # the planner's, which stands above this module: the package sets it
 
 
 def swept(sweep, seeded, reached, chunk_size):

@@ -26,6 +26,7 @@ import numpy as np
 
 from .colouring import coloured
 from .graph import Node
+from .primitive import Wrapper
 from .show.numbers import plural, seconds
 from .show.tables import html_table
 from .sparsity import DENSE, known, pattern_of
@@ -60,6 +61,29 @@ def plan(f, *args, argnums=0):
 def planned(f, argnums, args, kwargs, chunk_size):
     """The Jacobian, computed in the best way: ``mode="auto"`` of `jacobian`."""
     return Plan(f, argnums, args, kwargs, chunk_size).run()
+
+
+def compressed(f, argnums, args, kwargs, chunk_size, mode):
+    """The Jacobian as a scipy.sparse.csr_array: ``sparse=True`` of `jacobian`.
+
+    The whole matrix is never made, unless it is dense or nearly so.
+    """
+    from scipy.sparse import csr_array
+
+    graph = _Graph(Recorded(f, argnums, args, kwargs), chunk_size)
+    pattern = graph.pattern
+    if pattern is None:
+        ways = {"forward": graph.forward(), "reverse": graph.reverse()}
+    else:
+        ways = dict(zip(("forward", "reverse"), graph.compressed(*pattern), strict=True))
+    way = ways.get(mode) or min(ways.values(), key=lambda way: way.predicted)
+    values, places = graph.sparse(way.sweep(), pattern)
+    if isinstance(values, Wrapper):
+        raise TypeError(
+            f"jacobian of {called(f)}, sparse=True, inside another transformation: SciPy's "
+            f"matrices hold plain numbers; use plan(f, x).run(format='coo'), or sparse=False"
+        )
+    return csr_array((values, places), shape=(graph.m, graph.n))
 
 
 @dataclass(eq=False)
@@ -118,21 +142,13 @@ class Plan:
         looking = KEY * (m + n) + 4 * STEP * len(self._graph.nodes)
         if self.best.predicted - self._graph.least() < looking:
             return "Its sparsity was not looked at: that would take longer than it can save."
-        if self.pattern is None:
+        pattern = self._graph.pattern
+        if pattern is None:
             return "It is dense, or nearly so: nothing can be compressed."
-        rows, columns = self.pattern
+        rows, columns = pattern
         self.candidates += self._graph.compressed(rows, columns)
         share = len(rows) / max(m * n, 1)
         return f"At most {plural(len(rows), 'element')} of it, {share:.2%}, can differ from zero."
-
-    @cached_property
-    def pattern(self):
-        """``(rows, columns)`` of the elements that may differ from zero; None if nearly all do."""
-        graph = self._graph
-        found = pattern_of(
-            graph.nodes, graph.inputs, [*zip(graph.outputs, graph.values, strict=True)], graph.n
-        )
-        return None if found is DENSE else found
 
     def run(self, format="dense"):
         """The Jacobian, computed in the best way.
@@ -145,7 +161,7 @@ class Plan:
             raise ValueError(f"run: format is 'dense', 'coo' or 'scipy', not {format!r}")
         if format == "dense":
             return self.best.run()
-        values, places = self._graph.sparse(self.best.sweep(), self.pattern)
+        values, places = self._graph.sparse(self.best.sweep(), self._graph.pattern)
         if format == "coo":
             return values, places, self.shape
         from scipy.sparse import coo_array
@@ -197,6 +213,13 @@ class _Graph(Graph):
         super().__init__(run, chunk_size)
         costs = np.array([_costs(node) for node in self.nodes]).reshape(-1, 3)
         self.fixed, self.pushing, self.pulling = np.cumsum([[0, 0, 0], *costs], axis=0).T
+
+    @cached_property
+    def pattern(self):
+        """``(rows, columns)`` of the elements that may differ from zero; None if nearly all do."""
+        outputs = [*zip(self.outputs, self.values, strict=True)]
+        found = pattern_of(self.nodes, self.inputs, outputs, self.n)
+        return None if found is DENSE else found
 
     def cost(self, work, seeds, start=0, stop=None):
         """Seconds to push (or pull) so many seeds through the nodes number start ... stop - 1.

@@ -69,13 +69,16 @@ def minimize(f, x0, method="L-BFGS-B", **settings):
     return found
 
 
-def least_squares(f, x0, method="trf", **settings):
+def least_squares(f, x0, method="trf", sparse=False, **settings):
     """Minimize half the sum of squares of the residuals f(x), with `scipy.optimize.least_squares`.
 
     f          returns an array of residuals, of any shape
     x0         as for `minimize`
     method     SciPy's: "lm" (Levenberg-Marquardt; needs as many residuals as variables), "trf",
                "dogbox"
+    sparse     whether each residual depends on few of many variables: the Jacobian is found
+               compressed, and SciPy solves with it by iteration ("trf" and "dogbox"), so that
+               nothing of residuals times variables is ever in memory
     settings   SciPy's ``bounds``, ``loss``, ``xtol`` and so on
 
     Returns SciPy's result; its ``x`` is a container like `x0`.
@@ -94,11 +97,11 @@ def least_squares(f, x0, method="trf", **settings):
     def g(v):
         return np.ravel(residuals(v))
 
-    size = np.size(g(start))
+    mode = "auto" if sparse else "forward" if start.size <= np.size(g(start)) else "reverse"
     found = scipy.optimize.least_squares(
         g,
         start,
-        jac=jacobian(g, mode="forward" if start.size <= size else "reverse"),
+        jac=jacobian(g, mode=mode, sparse=sparse),
         method=method,
         **settings,
     )

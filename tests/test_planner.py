@@ -479,8 +479,8 @@ def test_random_programs(steps, n, seed):
     found = pattern(f, x)
     assert found is None or not np.any((expected != 0) & ~found)
     choice = plan(f, x)
-    if choice.pattern is not None:
-        choice.candidates += choice._graph.compressed(*choice.pattern)
+    if choice._graph.pattern is not None:
+        choice.candidates += choice._graph.compressed(*choice._graph.pattern)
     for candidate in choice.candidates:
         scale = max(1.0, np.abs(expected).max(initial=0))
         dense = candidate.run()

@@ -104,8 +104,11 @@ from .recurrent import GRU, LSTM, RNN, GRUCell, Jordan, LSTMCell, RNNCell
 from .statistics import ActivationStatistics, activation_statistics
 from .summary import Summary, summary
 
-# The estimators stand on scikit-learn and are imported when first asked for.
-_LATER = ("Classifier", "Regressor", "plot_search")
+# Imported when first asked for: the estimators stand on scikit-learn, and few exchange weights.
+_LATER = {
+    "Classifier": "estimators", "Regressor": "estimators", "plot_search": "estimators",
+    "from_torch": "interchange", "to_torch": "interchange",
+}  # fmt: skip
 
 __all__ = [
     "ActivationStatistics", "Adaline", "Autoencoder", "AvgPool1d", "AvgPool2d", "BatchNorm1d",
@@ -131,7 +134,7 @@ __all__ = [
 def __getattr__(name):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(".estimators", __name__), name)
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
 
 
 def __dir__():

@@ -409,7 +409,8 @@ def functional_call(module, parameters, *args, **kwargs):
 _OWN = "_buffers", "_leaves", "_places"  # what a Module keeps for itself
 
 
-def _children(x):
+def children(x):
+    """``(key, value)`` of a module's attributes, or of what is in a list, tuple or dict."""
     if isinstance(x, Module):
         return [(k, v) for k, v in x.__dict__.items() if k not in _OWN]
     if isinstance(x, dict):
@@ -426,14 +427,14 @@ def _walk(x, path="", around=()):
     """
     yield path, x
     around = (*around, id(x))
-    for key, value in _children(x):
+    for key, value in children(x):
         if id(value) not in around:
             yield from _walk(value, f"{path}.{key}" if path else str(key), around)
 
 
 def _parts(x, path=""):
     """``(path, module)`` of the modules directly inside, also in containers."""
-    for key, value in _children(x):
+    for key, value in children(x):
         here = f"{path}.{key}" if path else str(key)
         if isinstance(value, Module):
             yield here, value
@@ -473,7 +474,7 @@ def _copier(x, path, at, changed):
         return None
     parts = [
         (key, make)
-        for key, value in _children(x)
+        for key, value in children(x)
         if (make := _copier(value, f"{path}.{key}" if path else str(key), at, changed))
     ]
     if isinstance(x, Module):

@@ -4,9 +4,6 @@ That every rule is right, in every mode, to second order, is tested by tests/sam
 """
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,17 +15,7 @@ from autograd.program import compile, source
 from autograd.rules.special import polygamma
 
 from .samples.special import SAMPLES
-
-ROOT = Path(autograd.__file__).parents[1]
-
-
-def python(code):
-    """What a fresh interpreter prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return done.stdout.split()
-
+from .test_imports import python
 
 # --- when the rules are registered ----------------------------------------------------------------
 

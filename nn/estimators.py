@@ -14,7 +14,7 @@ import threading
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -24,6 +24,8 @@ from autograd import softmax
 from autograd.rules.random import generator_or_default
 from autograd.show.plotting import pyplot
 from optim import Adam
+from optim.checkpoint import Generators, check_names
+from optim.history import History
 from optim.metrics import accuracy
 from optim.training import fit, predict
 
@@ -79,7 +81,7 @@ class _Network(BaseEstimator):
     def _begin(self, X):
         """Module and optimizer, new."""
         seed = check_random_state(self.random_state).randint(2**31)
-        self._generator = np.random.default_rng(seed)
+        self._generator, self._shape = np.random.default_rng(seed), X.shape[1:]
         n_outputs = self._n_outputs()
         with _drawing_from(self._generator):
             self.module_ = _built(self.module, X.shape[1:], n_outputs, self.dtype)
@@ -125,6 +127,60 @@ class _Network(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), allow_nd=True)
         return predict(self.module_, X)
+
+    # --- state ---
+
+    def state_dict(self):
+        """What has been fitted, for `optim.save`, {} before; the arguments are not in it."""
+        if not hasattr(self, "module_"):
+            return {}
+        names = getattr(self, "feature_names_in_", None)
+        with _drawing_from(self._generator):  # the default generator's state is this one's here
+            generators = Generators(self.module_).state_dict()
+        return {
+            "shape": self._shape, "features": None if names is None else _listed(names),
+            "targets": self._targets(), "module": self.module_.state_dict(),
+            "optimizer": self.optimizer_.state_dict(),
+            "schedule": self.schedule_ and self.schedule_.state_dict(),
+            "history": self.history_.state_dict(), "stopped": self.history_.stopped,
+            "generators": generators,
+        }  # fmt: skip
+
+    def load_state_dict(self, state):
+        """Become fitted as the estimator of the same arguments that `state` is of, bit by bit.
+
+        `partial_fit` goes on as it would have there.  Nothing changes unless all of it fits.
+        """
+        wanted = (
+            "shape", "features", "targets", "module", "optimizer", "schedule", "history", "stopped",
+            "generators",
+        )  # fmt: skip
+        new = clone(self)
+        if state:
+            check_names(type(self).__name__, wanted, state)
+            new._take_state(state)
+        arguments = self.get_params(deep=False)
+        for name in self.__dict__.keys() - arguments.keys():
+            del self.__dict__[name]
+        self.__dict__.update({k: v for k, v in new.__dict__.items() if k not in arguments})
+
+    def _take_state(self, state):
+        self._take_targets(state["targets"])
+        self._begin(np.zeros((1, *state["shape"]), self.dtype))
+        self.n_features_in_ = state["shape"][0]
+        if state["features"] is not None:
+            self.feature_names_in_ = _unlisted(state["features"])
+        self.module_.load_state_dict(state["module"])
+        self.optimizer_.load_state_dict(state["optimizer"])
+        if (self.schedule_ is None) != (state["schedule"] is None):
+            raise ValueError(f"load_state_dict of {type(self).__name__}: only one has a schedule")
+        if self.schedule_:
+            self.schedule_.load_state_dict(state["schedule"])
+        self.history_ = History(state["history"]["monitor"])
+        self.history_.load_state_dict(state["history"])
+        self.history_.stopped = state["stopped"]
+        with _drawing_from(self._generator):
+            Generators(self.module_).load_state_dict(state["generators"])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -200,6 +256,12 @@ class Classifier(ClassifierMixin, _Network):
     def _n_outputs(self):
         return len(self.classes_)
 
+    def _targets(self):
+        return _listed(self.classes_)
+
+    def _take_targets(self, targets):
+        self.classes_ = _unlisted(targets)
+
     def _split(self, X, y):
         counts = np.bincount(y, minlength=1)
         counts = counts[counts > 0]
@@ -251,6 +313,12 @@ class Regressor(RegressorMixin, _Network):
     def _n_outputs(self):
         return self._columns
 
+    def _targets(self):
+        return [self._single, self._columns]
+
+    def _take_targets(self, targets):
+        self._single, self._columns = targets
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -274,6 +342,15 @@ def _built(module, shape, n_outputs, dtype):
             f"hidden sizes; got {module!r} for examples of shape {shape}"
         )
     return MLP((n_features, *sizes, n_outputs), dtype=dtype)
+
+
+def _listed(labels):
+    """Labels, numbers or text, as plain state."""
+    return {"labels": labels.tolist(), "dtype": labels.dtype.str}
+
+
+def _unlisted(state):
+    return np.array(state["labels"], dtype=state["dtype"])
 
 
 _lending = threading.RLock()

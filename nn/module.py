@@ -115,6 +115,14 @@ class Module:
             for key in buffers:
                 yield f"{path}.{key}" if path else key, buffers, key
 
+    def named_generators(self):
+        """``(name, numpy.random.Generator)`` of every generator inside once, such as dropout's."""
+        seen = set()
+        for name, value in _walk(self):
+            if isinstance(value, np.random.Generator) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
     def __setattr__(self, name, value):
         if name in self.__dict__.get("_buffers", ()):
             repeat.assign(self._buffers, name, buffer_value(name, value))

@@ -46,12 +46,14 @@ from .schedules import (
 )
 
 # Imported when first asked for: training stands on `nn`, minimizers on SciPy, metrics on
-# scikit-learn.
+# scikit-learn, checkpoints on safetensors.
 _LATER = {
-    "Callback": "callbacks", "History": "history", "LearningRates": "history",
+    "Callback": "callbacks", "CheckpointError": "checkpoint", "Generators": "checkpoint",
+    "History": "history", "LearningRates": "history",
     "LivePlot": "callbacks", "Run": "callbacks",
-    "evaluate": "training", "fit": "training", "least_squares": "minimizers", "lr_find": "training",
-    "minimize": "minimizers", "predict": "training",
+    "evaluate": "training", "fit": "training", "least_squares": "minimizers", "load": "checkpoint",
+    "lr_find": "training", "minimize": "minimizers", "predict": "training",
+    "save": "checkpoint",
 }  # fmt: skip
 
 __all__ = [

@@ -4,6 +4,7 @@ import numpy as np
 
 from autograd.show.plotting import pyplot
 
+from .checkpoint import check_names
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .schedules import ReduceLROnPlateau
 
@@ -33,10 +34,14 @@ class Run:
     epoch, step                 numbers from 1 of the epoch and of the step in the whole run
     loss, lr                    of the last step
     kept                        the best epoch so far, and the weights it ended with
+    totals                      of the batches of this epoch so far
     """
 
-    def __init__(self, model, optimizer, history):
+    _numbers = ("epoch", "step", "loss", "lr", "stopping")
+
+    def __init__(self, model, optimizer, history, totals):
         self.model, self.optimizer, self.history = model, optimizer, history
+        self.totals = totals
         self.epoch = self.step = 0
         self.loss = self.lr = None
         self.kept = None, None
@@ -45,6 +50,19 @@ class Run:
     def stop(self):
         """End training behind this epoch."""
         self.stopping = True
+
+    def state_dict(self):
+        """The numbers, what is kept of the best epoch, and the totals of a part of an epoch."""
+        state = {name: getattr(self, name) for name in self._numbers}
+        return state | {"kept": self.kept, "totals": self.totals.state_dict()}
+
+    def load_state_dict(self, state):
+        """Go on from `state`; nothing changes unless all of it fits (ValueError)."""
+        check_names("Run", self.state_dict(), state)
+        self.totals.load_state_dict(state["totals"])
+        self.kept = state["kept"]
+        for name in self._numbers:
+            setattr(self, name, state[name])
 
 
 class LivePlot:
@@ -72,6 +90,13 @@ class LivePlot:
         else:
             self.handle.update(figure)
         pyplot().close(figure)
+
+    def state_dict(self):
+        """Nothing: the picture is the history's."""
+        return {}
+
+    def load_state_dict(self, state):
+        """Nothing to take."""
 
 
 # --- what fit's own arguments become --------------------------------------------------------------
@@ -149,3 +174,12 @@ class Ratios(Callback):
             ratio = np.linalg.norm(p.data - w) / size if size else np.nan
             run.history.ratios.setdefault(name, []).append(float(ratio))
         self.before = None
+
+    def state_dict(self):
+        """The epoch whose ratios are noted; behind a step, nothing waits for the next."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state):
+        """Go on from `state` (ValueError)."""
+        check_names("Ratios", self.state_dict(), state)
+        self.epoch, self.before = state["epoch"], None

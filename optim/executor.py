@@ -186,7 +186,8 @@ class Optimizer:
 
     def _prepared(self, group):
         """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
-        hyper = {**self.hyper, **group}
+        # plain numbers: one of np.float64 would have float32 steps computed in float64
+        hyper = {name: _plain(group[name]) for name in self.hyper}
         decay, shrink = hyper.get("weight_decay", 0), 1
         if self.decoupled:
             decay, shrink = 0, 1 - hyper["lr"] * decay
@@ -258,16 +259,16 @@ class Optimizer:
         >>> optimizer.state_dict()["state.0.velocity"]
         array([0.5, 0. ])
         """
-        found = dict(self.hyper)
+        found = {name: _kept(value) for name, value in self.hyper.items()}
         for i, group in enumerate(self.param_groups):
-            found |= {f"groups.{i}.{name}": value for name, value in group.own().items()}
+            found |= {f"groups.{i}.{name}": _kept(value) for name, value in group.own().items()}
         for i, state in enumerate(self.state):
             found |= {
                 f"state.{i}.{name}": value.copy() if isinstance(value, np.ndarray) else value
                 for name, value in state.items()
                 if name != "shape"
             }
-        return {k: np.array(v) if isinstance(v, tuple) else v for k, v in found.items()}
+        return found
 
     def load_state_dict(self, state):
         """Take settings and state from `state`; nothing changes unless all of it fits.
@@ -300,7 +301,7 @@ class Optimizer:
         for name in self.hyper:
             if prefix + name in rest:
                 value = rest.pop(prefix + name)
-                found[name] = tuple(np.ravel(value).tolist()) if np.ndim(value) else _number(value)
+                found[name] = _plain(value)
                 try:
                     self._check({name: found[name]})
                 except ValueError as error:
@@ -316,7 +317,7 @@ class Optimizer:
         given = {name: rest.pop(whole) for name, whole in given.items()}
         slots = list(self.slots(hyper))
         found = {"shape": p.shape}
-        for name in ("step", *self.numbers, *slots):
+        for name in ("step", *slots, *self.numbers):
             if name not in given:
                 problems.append(f"missing {prefix}{name}")
                 continue
@@ -520,5 +521,14 @@ def _listed(params):
     return [params] if hasattr(params, "requires_grad") else list(params)
 
 
-def _number(value):
+def _kept(value):
+    """A setting as a Python number, or as an array of several."""
+    value = _plain(value)
+    return np.array(value) if isinstance(value, tuple) else value
+
+
+def _plain(value):
+    """A setting as a Python number, or as a tuple of them."""
+    if np.ndim(value):
+        return tuple(np.ravel(value).tolist())
     return value.item() if hasattr(value, "item") else value

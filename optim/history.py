@@ -5,6 +5,8 @@ import numpy as np
 from autograd.show.plotting import pyplot
 from autograd.show.tables import aligned, html_table
 
+from .checkpoint import check_names
+
 __all__ = ["History", "LearningRates"]
 
 ROWS = 10  # of a printed history, at most
@@ -59,6 +61,32 @@ class History(dict):
         """Drop what an interrupted `append` left of an epoch."""
         for values in self.values():
             del values[self.epochs :]
+
+    # --- state ---
+
+    def state_dict(self):
+        """All but why training ended, as plain state of its own."""
+        return {
+            "monitor": self.monitor, "best": self.best,
+            "epochs": {name: list(values) for name, values in self.items()},
+            "ratios": {name: list(values) for name, values in self.ratios.items()},
+        }  # fmt: skip
+
+    def load_state_dict(self, state):
+        """Go on from `state`; ValueError for one by another monitor, or of another kind."""
+        check_names("History", self.state_dict(), state)
+        if state["monitor"] != self.monitor:
+            raise ValueError(
+                f"load_state_dict of History: its monitor is {state['monitor']!r}, this one's "
+                f"{self.monitor!r}"
+            )
+        epochs, ratios = (
+            {name: list(values) for name, values in state[key].items()}
+            for key in ("epochs", "ratios")
+        )
+        self.clear()
+        self.update(epochs)
+        self.best, self.ratios = state["best"], ratios
 
     # --- shown ---
 

@@ -23,7 +23,8 @@ run     what callbacks are given: where training stands
 
 import copy
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import islice
 
 import numpy as np
 
@@ -33,7 +34,9 @@ from nn.data import Loader
 from nn.module import evaluating, modes_kept
 
 from .callbacks import Behind, Callback, Clipping, Ratios, Run, Stepping
+from .checkpoint import Generators, check_names
 from .history import History, LearningRates
+from .resume import Checkpoints, Kept, check_parts
 
 __all__ = ["evaluate", "fit", "lr_find", "predict"]
 
@@ -44,7 +47,7 @@ def fit(
     model, data, loss, optimizer, epochs=10, *,
     batch_size=32, shuffle=True, generator=None, validation=None, metrics=None, monitor=None,
     patience=None, schedule=None, schedule_every="epoch", clip_norm=None, clip_value=None,
-    ratios=False, callbacks=(), progress=True,
+    ratios=False, callbacks=(), progress=True, checkpoint=None, every="epoch", keep=3, resume=False,
 ):  # fmt: skip
     """Train a Module in place; returns the `History`.
 
@@ -71,6 +74,10 @@ def fit(
     ratios       whether to record ‖Δw‖ / ‖w‖ of every parameter, in one step of each epoch
     callbacks    functions of the `Run`, called behind every epoch, or `Callback`s
     progress     whether to show it: by tqdm, or a line an epoch where that is missing
+    checkpoint   a folder to save the run in, as `optim.save` does: all that training goes by,
+                 behind `every` epoch or so many steps, and at the end.  The last `keep` files are
+                 kept, and in ``best.safetensors`` the weights of the best epoch
+    resume       whether to go on with the run that the folder has, if it has one
 
     Ctrl-C ends training, with the history so far and the weights of the best epoch.  So does a
     loss or gradient that is not finite, by FloatingPointError, before it spoils the weights: the
@@ -78,6 +85,13 @@ def fit(
     has the ``history`` and the ``report``.  Modules stay in the mode, training or evaluation, they
     were in.  The same generator, and the same `autograd.seed` for weights and dropout, give the
     same run.
+
+    A run that is resumed, with the same arguments in a new process, goes on bit by bit as if it
+    had not been cut off, also in the midst of an epoch.  With a checkpoint, Ctrl-C and SIGTERM
+    save behind the step under way; SIGTERM then ends by SystemExit, and a second Ctrl-C waits for
+    nothing.  Data, schedules and callbacks of one's own take part by ``state_dict()`` and
+    ``load_state_dict(state)``; for what cannot be saved CheckpointError is raised at once.  What
+    functions refer to, flags such as frozen parameters, and NumPy's global generator are not saved.
 
     >>> import nn, optim, autograd
     >>> autograd.seed(0)
@@ -106,20 +120,30 @@ def fit(
     batches = _batches(data, batch_size, shuffle, generator)
     held_out = None if validation is None else _batches(validation, AT_ONCE)
     history = History(monitor)
-    run = Run(model, optimizer, history)
-    calls = [c if isinstance(c, Callback) else Behind(c) for c in callbacks]
+    run = Run(model, optimizer, history, Totals(metrics))
+    own = [c if isinstance(c, Callback) else Behind(c) for c in callbacks] + [Ratios()] * ratios
+    calls = list(own)
     if clip_norm is not None or clip_value is not None:
         calls.insert(0, Clipping(clip_norm, clip_value))
     if schedule is not None:
         calls.append(Stepping(schedule, schedule_every, optimizer))
-    if ratios:
-        calls.append(Ratios())
-    with modes_kept(model), _progress(progress, epochs) as show:
-        calls.append(Behind(show))
+    keeper = None
+    if checkpoint is not None:  # last of all: it may put the run where another one was
+        parts = _parts(run, batches, held_out, schedule, generator, Kept(checkpoint, own))
+        check_parts(checkpoint, parts)
+        same = {"monitor": monitor, "recorded": recorded}
+        keeper = Checkpoints(checkpoint, every, keep, resume, parts, same)
+    with (
+        modes_kept(model),
+        keeper or nullcontext(),
+        _progress(progress, epochs, history.epochs) as show,
+    ):
+        calls += [Behind(show), *([keeper] if keeper else [])]
         try:
-            history.stopped = _epochs(
-                run, epochs, patience, batches, held_out, loss, metrics, calls
-            )
+            stopped = _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls)
+            if keeper:
+                keeper.on_end(run)
+            history.stopped = stopped
         except KeyboardInterrupt:
             history.stopped = "interrupted"
         except FloatingPointError as error:
@@ -138,9 +162,10 @@ def fit(
 def _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls):
     """Train epoch by epoch; returns why it ended, as `History.stopped` has it."""
     model, history = run.model, run.history
-    for run.epoch in range(1, epochs + 1):
+    while not (reason := _over(run, epochs, patience)):
+        run.epoch += not run.totals.batches  # a resumed run may be in the midst of its epoch
         model.train()
-        row = _epoch(run, batches, loss, metrics, calls)
+        row = _epoch(run, batches, loss, calls)
         if held_out is not None:
             found = evaluate(model, held_out, loss, metrics)
             row |= {f"val_{name}": value for name, value in found.items()}
@@ -149,18 +174,24 @@ def _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls):
             run.kept = run.epoch, model.state_dict()
         for call in calls:
             call.on_epoch(run)
-        if run.stopping:
-            return "callback"
-        if patience is not None and run.epoch - (history.best or 0) >= patience:
-            return "patience"
-    return "epochs"
+    return reason
 
 
-def _epoch(run, batches, loss, metrics, calls):
-    """One pass over the data: the row of its mean loss and metrics."""
-    model, optimizer = run.model, run.optimizer
-    seen, total, results = 0, 0.0, _Results(metrics)
-    for number, batch in enumerate(batches, 1):
+def _over(run, epochs, patience):
+    """Why training is over, None while it is not: between two epochs it may be."""
+    if run.totals.batches:
+        return None
+    if run.stopping:
+        return "callback"
+    if patience is not None and run.epoch - (run.history.best or 0) >= patience:
+        return "patience"
+    return "epochs" if run.epoch >= epochs else None
+
+
+def _epoch(run, batches, loss, calls):
+    """One pass over the data, or what is left of it: the row of its mean loss and metrics."""
+    model, optimizer, totals = run.model, run.optimizer, run.totals
+    for number, batch in enumerate(batches, totals.batches + 1):
         run.step += 1
         optimizer.zero_grad()
         memo = Memo()  # what this step draws, in case it fails and is run again
@@ -182,16 +213,28 @@ def _epoch(run, batches, loss, metrics, calls):
             raise _not_finite(run, what, number, batch, loss, memo)
         for call in calls:
             call.on_gradients(run)
-        run.lr = optimizer.lr
+        run.lr = float(optimizer.lr)
         optimizer.step()
+        totals.add(run.loss, outputs, batch)
         for call in calls:
             call.on_step(run)
-        n = np.shape(batch[0])[0]
-        seen, total = seen + n, total + n * run.loss
-        results.add(outputs, batch)
-    if not seen:
+    if not totals.batches:
         raise ValueError(f"fit: the data gave no batches in epoch {run.epoch}")
-    return {"loss": total / seen, **results.metrics()}
+    row = totals.row()
+    totals.clear()
+    return row
+
+
+def _parts(run, batches, held_out, schedule, generator, callbacks):
+    """All that a run goes by, by the names of the parts it is saved as."""
+    owners = [run.model] if generator is None else [run.model, generator]
+    parts = {
+        "model": run.model, "optimizer": run.optimizer, "schedule": schedule, "run": run,
+        "history": run.history, "data": batches.cursor,
+        "validation": held_out and held_out.cursor, "generators": Generators(*owners),
+        "callbacks": callbacks,
+    }  # fmt: skip
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
@@ -199,17 +242,15 @@ def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
 
     data, loss, metrics   as in `fit`
     """
-    seen, total, results = 0, 0.0, _Results(_named(metrics))
+    totals = Totals(_named(metrics))
     _check_loss("evaluate", model, loss)
     with evaluating(model):
         for batch in _batches(data, batch_size):
             value, outputs = _loss(model, loss, batch)
-            n = np.shape(batch[0])[0]
-            seen, total = seen + n, total + n * float(_array(value))
-            results.add(outputs, batch)
-    if not seen:
+            totals.add(float(_array(value)), outputs, batch)
+    if not totals.batches:
         raise ValueError("evaluate: the data gave no batches")
-    return {"loss": total / seen, **results.metrics()}
+    return totals.row()
 
 
 def predict(model, x, batch_size=AT_ONCE):
@@ -292,11 +333,28 @@ class _Tuples:
     """Every batch as a tuple, also where it is one array."""
 
     def __init__(self, batches):
-        self.batches = batches
+        self.batches, self.given, self.skipped = batches, 0, 0
 
     def __iter__(self):
-        for batch in self.batches:
+        self.given, self.skipped = self.skipped, 0
+        for batch in islice(self.batches, self.given, None):
+            self.given += 1
             yield tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+        self.given = 0
+
+    @property
+    def cursor(self):
+        """What knows where it stands: the batches, or this, which counts those of a list."""
+        return self if isinstance(self.batches, list) else self.batches
+
+    def state_dict(self):
+        """How many batches of an epoch have been given; taken in a loop's body."""
+        return {"given": self.given}
+
+    def load_state_dict(self, state):
+        """Skip those batches in the next loop."""
+        check_names("the list of batches", self.state_dict(), state)
+        self.given = self.skipped = state["given"]
 
 
 def _cycle(batches):
@@ -329,22 +387,56 @@ def _loss(model, loss, batch):
     return value, outputs
 
 
-class _Results:
-    """Outputs and targets of all batches, kept where there are metrics to compute of them."""
+class Totals:
+    """Sums over the batches of an epoch, and what there are metrics to compute of.
+
+    metrics   name -> function (outputs, targets)
+    batches   how many have been added
+    """
+
+    _numbers, _arrays = ("batches", "examples", "loss"), ("outputs", "targets")
 
     def __init__(self, metrics):
-        self.wanted, self.outputs, self.targets = metrics, [], []
+        self.wanted = metrics
+        self.clear()
 
-    def add(self, outputs, batch):
+    def clear(self):
+        """Begin an epoch."""
+        self.batches, self.examples, self.loss = 0, 0, 0.0
+        self.outputs, self.targets = [], []
+
+    def add(self, loss, outputs, batch):
+        """Take in a batch: its mean loss, the model's outputs, and its arrays."""
+        n = int(np.shape(batch[0])[0])
+        self.batches, self.examples = self.batches + 1, self.examples + n
+        self.loss += n * loss
         if self.wanted:
             self.outputs.append(_array(outputs))
             self.targets.append(np.asarray(batch[-1]))
 
-    def metrics(self):
-        if not self.wanted:
-            return {}
-        outputs, targets = np.concatenate(self.outputs), np.concatenate(self.targets)
-        return {name: float(metric(outputs, targets)) for name, metric in self.wanted.items()}
+    def row(self):
+        """{"loss": the mean over the examples, and every metric by its name}."""
+        row = {"loss": self.loss / self.examples}
+        if self.wanted:
+            outputs, targets = np.concatenate(self.outputs), np.concatenate(self.targets)
+            row |= {name: float(metric(outputs, targets)) for name, metric in self.wanted.items()}
+        return row
+
+    def state_dict(self):
+        """Numbers, and all outputs and all targets as one array each."""
+        state = {name: getattr(self, name) for name in self._numbers}
+        return state | {
+            name: np.concatenate(getattr(self, name)) if getattr(self, name) else None
+            for name in self._arrays
+        }
+
+    def load_state_dict(self, state):
+        """Go on from `state`; nothing changes unless all of it fits (ValueError)."""
+        check_names("Totals", self.state_dict(), state)
+        for name in self._numbers:
+            setattr(self, name, state[name])
+        for name in self._arrays:
+            setattr(self, name, [] if state[name] is None else [state[name]])
 
 
 def _named(metrics):
@@ -478,7 +570,7 @@ def _trouble(run, what, number, batch):
 
 
 @contextmanager
-def _progress(wanted, epochs):
+def _progress(wanted, epochs, done):
     """What shows where a run stands: a bar of tqdm's, or a line an epoch where that is missing."""
     if not wanted:
         yield lambda run: None
@@ -493,7 +585,7 @@ def _progress(wanted, epochs):
             file=sys.stderr,
         )
         return
-    with tqdm(total=epochs, unit="epoch") as bar:
+    with tqdm(total=epochs, initial=done, unit="epoch") as bar:
 
         def show(run):
             bar.set_postfix(_shown(run.history), refresh=False)

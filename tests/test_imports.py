@@ -134,6 +134,7 @@ LATER = [
     "nn.data.encoding",
     "nn.estimators",
     "optim.callbacks",
+    "optim.checkpoint",
     "optim.history",
     "optim.metrics",
     "optim.minimizers",

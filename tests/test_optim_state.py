@@ -175,6 +175,25 @@ def test_the_state_is_a_copy(kind):
     assert all(np.array_equal(state[name], before[name]) for name in state)
 
 
+@EACH
+def test_settings_of_numpys_types_act_as_plain_numbers(kind):
+    """A factor of np.float64 would otherwise have float32 weights computed in float64."""
+    rng, ends = np.random.default_rng(0), []
+    start, g = rng.standard_normal((2, 99)).astype("f")
+    for number in (float, np.float64):
+        p = Tensor(start.copy())
+        optimizer = getattr(optim, kind)([p], lr=number(0.1))
+        for name, value in optimizer.hyper.items():
+            if type(value) is float:
+                optimizer.param_groups[0][name] = number(value)
+        p.grad = g
+        optimizer.step()
+        optimizer.step()
+        assert all(type(v) is not np.float64 for v in optimizer.state_dict().values())
+        ends.append(p.data)
+    np.testing.assert_array_equal(*ends)
+
+
 def test_an_optimizer_before_its_first_step_has_settings_only():
     state = two("Adam").state_dict()
     assert sorted(state) == ["betas", "eps", "groups.1.lr", "lr", "weight_decay"]

@@ -327,6 +327,18 @@ KINKS = {
     "eigh": ((UNIT,), (np.diag([1.0, 2.0]),)),
     "svd": ((UNIT,), (np.diag([1.0, 2.0]),)),
     "euclid": (([0.0, 0.0],), ([0.0, 1.0],)),
+    "erfinv": ((1.0,), (0.5,)),
+    "erfcinv": ((2.0,), (0.5,)),
+    "ndtri": ((0.0,), (0.5,)),
+    "logit": ((1.0,), (0.5,)),
+    "xlogy": ((0.0, 0.0), (0.0, 1.0)),
+    "xlog1py": ((0.0, -1.0), (0.0, 1.0)),
+    "entr": ((0.0,), (0.5,)),
+    "rel_entr": ((0.0, 1.0), (0.5, 1.0)),
+    "kl_div": ((0.0, 1.0), (0.5, 1.0)),
+    "exp1": ((0.0,), (0.5,)),
+    "expi": ((0.0,), (0.5,)),
+    "i0e": ((0.0,), (0.5,)),
     "window_max": ((np.ones((1, 1, 4)),), (np.arange(4.0).reshape(1, 1, 4),)),
 }
 OPTIONS = {"euclid": {"axis": (0,)}, "window_max": PAIRS}
@@ -362,7 +374,7 @@ def test_a_kink_is_told_with_the_convention_and_other_points_are_not(operation):
 
 CONTINUOUS = [
     "absolute", "hypot", "sqrt", "cbrt", "maximum", "minimum", "clip", "relu", "max", "min",
-    "euclid", "window_max", "power", "arcsin", "arccos", "arccosh",
+    "euclid", "window_max", "power", "arcsin", "arccos", "arccosh", "erfinv", "entr", "i0e",
 ]  # fmt: skip
 
 

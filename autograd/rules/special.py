@@ -52,6 +52,11 @@ def _log(z, x):
     return np.log(np.where((x == 0) & (z <= 0), 1.0, z))
 
 
+def at(points, convention):
+    """The settings of an operation that has kinks at these points of its argument."""
+    return {"kinks": convention, "at_kink": lambda y, x: np.isin(x, points)}
+
+
 # --- what NumPy has as well -----------------------------------------------------------------------
 
 register(special.exp2, lambda g, y, x: g * (LN2 * y), scalar=math.exp2)
@@ -59,18 +64,25 @@ register(special.exp10, lambda g, y, x: g * (LN10 * y))
 register(special.expm1, lambda g, y, x: g * np.exp(x), scalar=math.expm1)
 register(special.cosm1, lambda g, y, x: -g * np.sin(x))
 register(special.log1p, lambda g, y, x: g / (1 + x), scalar=math.log1p)
-register(special.cbrt, lambda g, y, x: g / (3 * y * y), scalar=math.cbrt, kinks="inf at 0")
+register(special.cbrt, lambda g, y, x: g / (3 * y * y), scalar=math.cbrt, **at(0, "inf at 0"))
 
 # --- error functions and the normal distribution --------------------------------------------------
 
 register(special.erf, lambda g, y, x: g * (2 / ROOT_PI * np.exp(-x * x)), scalar=math.erf)
 register(special.erfc, lambda g, y, x: g * (-2 / ROOT_PI * np.exp(-x * x)), scalar=math.erfc)
-register(special.erfinv, lambda g, y, x: g * (ROOT_PI / 2 * np.exp(y * y)), kinks="inf at ±1")
 register(
-    special.erfcinv, lambda g, y, x: g * (-ROOT_PI / 2 * np.exp(y * y)), kinks="-inf at 0 and 2"
+    special.erfinv, lambda g, y, x: g * (ROOT_PI / 2 * np.exp(y * y)), **at((-1, 1), "inf at ±1")
+)
+register(
+    special.erfcinv,
+    lambda g, y, x: g * (-ROOT_PI / 2 * np.exp(y * y)),
+    **at((0, 2), "-inf at 0 and 2"),
 )
 register(special.ndtr, lambda g, y, x: g * (np.exp(-x * x / 2) / ROOT_2_PI))
-register(special.ndtri, lambda g, y, x: g * (ROOT_2_PI * np.exp(y * y / 2)), kinks="inf at 0 and 1")
+register(
+    special.ndtri, lambda g, y, x: g * (ROOT_2_PI * np.exp(y * y / 2)),
+    **at((0, 1), "inf at 0 and 1"),
+)  # fmt: skip
 
 
 def _hazard(y, x):
@@ -95,30 +107,30 @@ register(  # 1 - y is expit(-x), which does not cancel
     special.expit, lambda g, y, x: g * (y * special.expit(-x))
 )
 register(special.log_expit, lambda g, y, x: g * special.expit(-x))
-register(special.logit, lambda g, y, x: g / (x * (1 - x)), kinks="inf at 0 and 1")
+register(special.logit, lambda g, y, x: g / (x * (1 - x)), **at((0, 1), "inf at 0 and 1"))
 
 # --- entropies ------------------------------------------------------------------------------------
 
 register(
     special.xlogy,
     lambda g, y, a, b: g * _log(b, a), lambda g, y, a, b: g * _ratio(a, b, a, b),
-    kinks="0 at the origin",
+    kinks="0 at the origin", at_kink=lambda y, a, b: (a == 0) & (b == 0),
 )  # fmt: skip
 register(
     special.xlog1py,
     lambda g, y, a, b: g * _log(1 + b, a), lambda g, y, a, b: g * _ratio(a, 1 + b, a, 1 + b),
-    kinks="0 at (0, -1)",
+    kinks="0 at (0, -1)", at_kink=lambda y, a, b: (a == 0) & (b == -1),
 )  # fmt: skip
-register(special.entr, lambda g, y, x: g * (-1 - np.log(x)), kinks="inf at 0")
+register(special.entr, lambda g, y, x: g * (-1 - np.log(x)), **at(0, "inf at 0"))
 register(
     special.rel_entr,
     lambda g, y, a, b: g * (1 + np.log(a / b)), lambda g, y, a, b: -g * _ratio(a, b, a, b),
-    kinks="-inf by a at a = 0; 0 by b at the origin",
+    kinks="-inf by a at a = 0; 0 by b at the origin", at_kink=lambda y, a, b: a == 0,
 )  # fmt: skip
 register(  # (b - a)/b and not 1 - a/b, which cancels at the minimum
     special.kl_div,
     lambda g, y, a, b: g * np.log(a / b), lambda g, y, a, b: g * _ratio(b - a, b, a, b),
-    kinks="-inf by a at a = 0; 0 by b at the origin",
+    kinks="-inf by a at a = 0; 0 by b at the origin", at_kink=lambda y, a, b: a == 0,
 )  # fmt: skip
 register(
     special.huber,
@@ -181,8 +193,8 @@ register(
 
 # --- exponential integrals ------------------------------------------------------------------------
 
-register(special.exp1, lambda g, y, x: -g * (np.exp(-x) / x), kinks="-inf at 0")
-register(special.expi, lambda g, y, x: g * (np.exp(x) / x), kinks="-inf at 0")
+register(special.exp1, lambda g, y, x: -g * (np.exp(-x) / x), **at(0, "-inf at 0"))
+register(special.expi, lambda g, y, x: g * (np.exp(x) / x), **at(0, "-inf at 0"))
 
 # --- Bessel functions (A&S 9.1.27, 9.6.26) --------------------------------------------------------
 # Those of order 1 by the neighbours' mean or difference: J₁' = J₀ - J₁/x would be nan at 0.
@@ -196,7 +208,7 @@ register(special.i0, lambda g, y, x: g * special.i1(x))
 register(special.i1, lambda g, y, x: g * ((special.i0(x) + special.iv(2.0, x)) / 2))
 register(special.k0, lambda g, y, x: -g * special.k1(x))
 register(special.k1, lambda g, y, x: -g * ((special.k0(x) + special.kv(2.0, x)) / 2))
-register(special.i0e, lambda g, y, x: g * (special.i1e(x) - np.sign(x) * y), kinks="0 at 0")
+register(special.i0e, lambda g, y, x: g * (special.i1e(x) - np.sign(x) * y), **at(0, "0 at 0"))
 register(
     special.i1e,
     lambda g, y, x: g * ((special.i0e(x) + special.ive(2.0, x)) / 2 - np.sign(x) * y),

@@ -8,8 +8,8 @@ import numpy as np
 
 from . import graph
 from .duck import Duck, other
-from .primitive import explained, like_tuple
-from .tensor import constants, snapshot
+from .primitive import check_kept, explained, like_tuple
+from .tensor import constants, not_differentiable, snapshot
 
 
 class Dual(Duck):
@@ -46,10 +46,9 @@ class Dual(Duck):
             y = primitive.apply(values, options)
             kind = getattr(getattr(y, "dtype", None), "kind", "f")
             if kind not in "fb":
-                raise TypeError(
-                    f"the result is an array of {y.dtype}, and only floating-point results "
-                    f"can be differentiated"
-                )
+                raise not_differentiable(y)
+            if type(y) is np.ndarray and type(values[0]) is not np.ndarray:
+                check_kept(primitive.name, values, y)
             if graph.silencers and not graph.recording(level):
                 return constants(y, primitive.outputs)
             t = primitive.push(tangents, y, values, options)

@@ -13,7 +13,7 @@ import numpy as np
 from .batch import Batch
 from .diagonal import Diagonal
 from .graph import history, levels
-from .primitive import Wrapper
+from .primitive import Wrapper, number
 from .transforms import (
     Moved,
     Recorded,
@@ -158,7 +158,7 @@ def _block(entries, y, x):
     dtype = getattr(x, "dtype", np.dtype(float))
     block = block if block.dtype == dtype else block.astype(dtype)
     if type(x) is float and not np.ndim(block) and not isinstance(block, Wrapper):
-        return float(block)
+        return number(block)
     return block
 
 

@@ -148,7 +148,7 @@ def applied(function, *args):
 def number(x):
     """A number as a Python float, weakly typed, where it is no wrapper that would lose by it."""
     if not isinstance(x, Wrapper):
-        return float(x)
+        return float(x.item() if hasattr(x, "item") else x)
     return x.call(float, [x]) if recorded(x) and type(x.inside) is not float else x
 
 
@@ -204,6 +204,32 @@ def module_of(function):
 def like_tuple(example, parts):
     """`parts` in the type of `example`: a list, a tuple or a namedtuple."""
     return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
+
+
+def like(x):
+    """What NumPy's ``like=`` takes for a constant that meets `x`: on a GPU, it is made there."""
+    x = plain(x)
+    return x if is_foreign(x) else None
+
+
+def is_foreign(x):
+    """Whether `x` is an array of another kind than NumPy's, such as one on a GPU."""
+    return hasattr(x, "__array_function__") and not isinstance(x, (np.ndarray, Wrapper))
+
+
+def check_kept(name, given, found):
+    """TypeError where the operation `name`, given arrays of another kind, found one of NumPy's.
+
+    Computing with it would go on in another place than the program was to run in, unnoticed.
+    """
+    arrays = [x for x in leaves(found) if isinstance(x, np.ndarray)]
+    kinds = {type(x).__name__ for x in leaves(given) if is_foreign(x)}
+    if arrays and kinds:
+        raise TypeError(
+            f"{name}: of arrays of the kind {', '.join(sorted(kinds))} came a NumPy array of shape "
+            f"{arrays[0].shape}: their package does not have this operation; see SUPPORT.md for "
+            f"those it has"
+        )
 
 
 class Indexed:
@@ -343,9 +369,7 @@ class Primitive:
         args = self.arguments(args)
         if self.kind == "linear":
             options = {name: v for name, v in options.items() if name not in self.drop}
-            moved = [
-                np.zeros_like(x) if t is None else t for t, x in zip(tangents, args, strict=True)
-            ]
+            moved = [_still(x) if t is None else t for t, x in zip(tangents, args, strict=True)]
             return self.apply(moved, options)
         if self.pushes is None:
             raise TypeError(
@@ -372,6 +396,8 @@ class Primitive:
                 total = total + part
         if total is None:
             return None
+        if type(total) is not type(y) or self.outputs:
+            check_kept(self.name, y, total)
         if self.outputs:
             return tuple(map(_like, total, y))
         return _like(total, y)
@@ -394,12 +420,17 @@ class Primitive:
         return self._reads[i, pushing]
 
 
+def _still(x):
+    """The tangent of what stands still; of a number a number, which any kind of array meets."""
+    return x.dtype.type(0) if isinstance(x, np.generic) else np.zeros_like(x)
+
+
 def _like(t, y):
     """A tangent in the shape and dtype of its value: a rule may answer with what broadcasts to it,
     as that of a + b does.
     """
     if type(y) is float:
-        return t if isinstance(t, Wrapper) else float(t)
+        return t if isinstance(t, Wrapper) else number(t)
     if type(t) in (float, int):
         if isinstance(y, Wrapper) and not y.shape:
             return float(t)

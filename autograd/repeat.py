@@ -31,7 +31,8 @@ class Memo:
     def undo(self):
         """Put generators and buffers back to where they were before."""
         for generator, state in reversed(self.draws):
-            generator.bit_generator.state = state
+            if isinstance(state, dict):  # one that says where it stands
+                generator.bit_generator.state = state
         for (_, name), (buffers, before) in self.buffers.items():
             buffers[name] = before
 
@@ -87,6 +88,12 @@ class Repetition:
                 "the first time; change neither its mode (train, eval) nor what it depends on in "
                 "between"
             )
+        if not isinstance(state, dict):
+            raise TypeError(
+                f"a {type(generator).__module__} generator does not say where it stands, and what "
+                f"is evaluated again has to draw the same: use one of NumPy's, "
+                f"np.random.default_rng(0)"
+            )
         if id(generator) not in self.copies:
             bits = type(generator.bit_generator)()
             self.copies[id(generator)] = np.random.Generator(bits)
@@ -104,7 +111,7 @@ def draw(generator):
             break
         memos.append(evaluation)
     else:
-        state = generator.bit_generator.state
+        state = getattr(getattr(generator, "bit_generator", None), "state", None)
     for memo in memos:
         memo.draws.append((generator, state))
     return generator, state

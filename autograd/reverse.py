@@ -8,7 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
-from .primitive import Indexed, Wrapper, number, recorded
+from .primitive import Indexed, Wrapper, check_kept, is_foreign, number, recorded
 from .rules.indexing import gather_cotangents
 from .watched import Writes, check_unwritten
 
@@ -91,11 +91,13 @@ def pull_back(nodes, cotangents, on_path=None, keep=(), lift=None):
                     collect(cotangents, source, c)
                     continue
                 if not (type(c) is type(value) is array and c.shape == value.shape):
+                    if type(c) is not type(value):
+                        check_kept(f"the derivative of {primitive.name}", value, c)
                     c = fit(c, value)
             present = get(source)
             if present is None:
-                if type(c) is array and source.primitive is None and shares_memory(c, g, node):
-                    c = c.copy()
+                if source.primitive is None and (type(c) is array or is_foreign(c)):
+                    c = c.copy() if shares_memory(c, g, node) else c
                 cotangents[source] = c
             elif type(present) is list:
                 present.append(c)
@@ -154,7 +156,7 @@ def pulled_simply(node, g):
 
 def shares_memory(c, g, node):
     """Whether a leaf's cotangent, an array, must be copied: a gradient shares memory with none."""
-    if c.base is not None or c is g or c is node.value:
+    if getattr(c, "base", None) is not None or c is g or c is node.value:
         return True
     if type(g) is list and any(c is part for part in g):
         return True
@@ -206,7 +208,7 @@ def finish(nodes, cotangents):
                 c = as_gradient(node, c)
             # shares_memory() saw to the leaves' one by one, but a rule for any number of
             # arguments may answer with one array for several
-            if isinstance(c, np.ndarray) and (node.primitive or id(c) in given):
+            if (isinstance(c, np.ndarray) or is_foreign(c)) and (node.primitive or id(c) in given):
                 c = c.copy()
             given.add(id(c))
         found.append(c)
@@ -256,7 +258,7 @@ def seed_for(value, seed, what):
     if isinstance(seed, Wrapper):
         return seed
     if type(value) is float:
-        return float(seed)
+        return number(seed)
     if isinstance(seed, np.ndarray):
         seed = np.asarray(seed)  # no subclass
     seed = seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)

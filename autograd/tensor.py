@@ -15,7 +15,9 @@ from .payload import base_array, payload
 from .primitive import (
     Primitive,
     Wrapper,
+    check_kept,
     explained,
+    like,
     like_tuple,
     looked_at,
     plain,
@@ -69,11 +71,11 @@ class Tensor(Duck):
         evaluate = primitive.evaluate if level == BASE else primitive.apply
         try:
             value = evaluate(values, options)
-            if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fb":
-                raise TypeError(
-                    f"the result is an array of {value.dtype}, and only floating-point results "
-                    f"can be differentiated"
-                )
+            if type(value) is type(values[0]) is np.ndarray:
+                if value.dtype.kind not in "fb":
+                    raise not_differentiable(value)
+            elif type(value) is not float:
+                check_result(primitive, values, value)
         except (ValueError, TypeError, IndexError) as error:
             raise explained(error, primitive.name, args) from error
         if level == CONSTANT or (graph.silencers and not graph.recording(level)):
@@ -95,7 +97,7 @@ class Tensor(Duck):
                 else:
                     source = arg = snapshot(arg)
             elif type(arg) in (list, tuple):
-                source = arg = np.asarray(arg)
+                source = arg = np.asarray(arg, like=like(self))
             elif isinstance(arg, np.ndarray):
                 if type(arg) is not np.ndarray:
                     source = arg = base_array(arg)
@@ -317,6 +319,22 @@ def _restore(value, name, requires_grad, grad):
     tensor.requires_grad = requires_grad
     tensor.grad = grad
     return tensor
+
+
+def check_result(primitive, values, value):
+    """TypeError for a result that is not of fractions, or not of the arguments' kind of array."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "fb":
+        raise not_differentiable(value)
+    if type(value) is np.ndarray or primitive.outputs:
+        check_kept(primitive.name, values, value)
+
+
+def not_differentiable(y):
+    """The error for a result of integers or the like."""
+    return TypeError(
+        f"the result is an array of {y.dtype}, and only floating-point results "
+        f"can be differentiated"
+    )
 
 
 # --- nodes and handles ------------------------------------------------------------------------

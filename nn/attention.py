@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from autograd import softmax
-from autograd.primitive import plain
+from autograd.primitive import like, plain
 from autograd.rules.random import generator_or_default
 
 from .checks import check_positive, check_probability
@@ -44,7 +44,7 @@ def attended(
             f"shapes {q}, {k} and {v}"
         )
     scores = (query @ np.swapaxes(key, -1, -2)) * (1 / math.sqrt(q[-1]) if scale is None else scale)
-    seen, added = _seen(attn_mask, is_causal, np.shape(scores))
+    seen, added = _seen(attn_mask, is_causal, scores)
     if added is not None:
         scores = scores + added.astype(scores.dtype)
     if seen is None:
@@ -78,7 +78,8 @@ def _mask(mask):
 
 def _seen(mask, is_causal, scores):
     """Which keys are seen, and what is added to the scores; None for all, and for nothing."""
-    seen = np.tri(*scores[-2:], dtype=bool) if is_causal else None
+    beside, scores = like(scores), tuple(np.shape(scores))
+    seen = np.tri(*scores[-2:], dtype=bool, like=beside) if is_causal else None
     if mask is None:
         return seen, None
     mask = _mask(mask)

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd import elementwise, general, softmax
 from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
-from autograd.primitive import registry
+from autograd.primitive import like, registry
 from autograd.rules.random import bernoulli
 
 from .checks import check_probability
@@ -172,9 +172,10 @@ def _cross_entropy(logits, labels, mean, kept):
     across = classes < 64
     z = logits.T.copy() if across else logits.copy()
     axis = 0 if across else 1
-    z -= np.maximum.reduce(z, axis, keepdims=True)
+    z -= z.max(axis, keepdims=True)
     # where the labels' scores stand in memory
-    places = np.arange(n) + labels * n if across else np.arange(0, n * classes, classes) + labels
+    rows = np.arange(n, like=like(labels))
+    places = rows + labels * n if across else rows * classes + labels
     slopes = np.exp(z)
     total = np.add.reduce(slopes, axis, keepdims=True)
     losses = np.log(total).reshape(-1) - z.reshape(-1)[places]
@@ -190,7 +191,9 @@ def _cross_entropy_slopes(logits, labels, kept):
     """softmax - one-hot: what the forward kept, if for this very array, or else computed."""
     if kept.get("logits") is logits:
         return kept["slopes"]
-    return softmax(logits, axis=1) - (labels[:, None] == np.arange(logits.shape[1]))
+    return softmax(logits, axis=1) - (
+        labels[:, None] == np.arange(logits.shape[1], like=like(labels))
+    )
 
 
 def _cross_entropy_batch(operation, args, mapped, options):

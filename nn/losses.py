@@ -15,7 +15,7 @@ silently be (N, N).
 import numpy as np
 
 from autograd import elementwise, log_softmax, relu, softplus, take
-from autograd.primitive import Wrapper, plain, undifferentiated
+from autograd.primitive import Wrapper, like, plain, undifferentiated
 
 from .functional import softmax_cross_entropy
 
@@ -336,7 +336,7 @@ def _checked_labels(name, shape, labels, ignore_index):
     The labels are a copy: a loader may refill its array before backward().
     """
     labels = undifferentiated(labels)
-    labels = labels if isinstance(labels, Wrapper) else np.array(labels)
+    labels = labels if isinstance(labels, Wrapper) else np.copy(labels)
     axis = _classes(shape)
     if axis is None or labels.shape != _without(shape, axis):
         raise ValueError(
@@ -358,7 +358,7 @@ def _checked_labels(name, shape, labels, ignore_index):
         labels = labels.astype(int)
         numbers = plain(labels)
     # as unsigned numbers the negative ones are too large: one pass finds both
-    inside = not numbers.size or np.maximum.reduce(numbers.view(np.uint), axis=None) < classes
+    inside = not numbers.size or numbers.view(np.uint).max() < classes
     if inside and (ignore_index is None or not 0 <= ignore_index < classes):
         return labels, None
     wrong = numbers[(numbers != ignore_index) & ((numbers < 0) | (numbers >= classes))]
@@ -394,7 +394,7 @@ def _by_row(scores, counted=None):
 def _class_weights(name, weight, rows):
     classes = rows.shape[1]
     if weight is None:
-        return np.ones(classes, rows.dtype)
+        return np.ones_like(rows, shape=(classes,))
     weight = _weights(name, "weight", weight, rows.dtype)
     if weight.shape != (classes,):
         raise ValueError(f"{name}: weight of shape ({classes},) wanted, got {weight.shape}")
@@ -461,13 +461,13 @@ def _floats(x):
     """An array of any type, of floats."""
     if isinstance(x, Wrapper):
         return x
-    x = np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
 def _in(y, dtype):
     """Constants in the precision of what they are compared with."""
-    return y if isinstance(y, Wrapper) else np.asarray(y, dtype)
+    return y if isinstance(y, Wrapper) else np.asarray(y, dtype, like=like(y))[()]
 
 
 def _pair(name, o, y):

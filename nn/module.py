@@ -8,7 +8,7 @@ from reprlib import recursive_repr
 import numpy as np
 
 from autograd import Tensor, no_grad, repeat, scopes, tree_map
-from autograd.primitive import Wrapper, differs, recorded, valued
+from autograd.primitive import Wrapper, differs, like, plain, recorded, valued
 
 
 def Parameter(data, name=None):
@@ -188,6 +188,36 @@ class Module:
             f(module)
         return self
 
+    def map(self, f):
+        """Put ``f(array)`` in the place of every parameter's and buffer's array; returns self.
+
+        ``model.map(cupy.asarray)`` moves a model to the GPU, ``model.map(cupy.asnumpy)`` back,
+        ``model.map(lambda a: a.astype(float))`` doubles the precision.  Gradients are forgotten;
+        an optimizer is made after it, for its state is of the arrays as they were.  Parameters
+        that are single numbers stay.  Raises ValueError, and changes nothing, where f changes a
+        shape.
+
+        >>> import nn
+        >>> model = nn.Linear(2, 3).map(lambda a: a.astype(np.float64))
+        >>> model.weight.dtype
+        dtype('float64')
+        """
+        places = list(self._buffer_places())
+        own = {name: p for name, p in self.named_parameters() if type(p.data) is not float}
+        arrays = {name: f(plain(p)) for name, p in own.items()}
+        buffers = [f(buffers[key]) for _, buffers, key in places]
+        for name, a in arrays.items():
+            if np.shape(a) != own[name].shape:
+                raise ValueError(f"map: {name} of shape {own[name].shape} became {np.shape(a)}")
+        for (name, old, key), a in zip(places, buffers, strict=True):
+            if np.shape(a) != np.shape(old[key]):
+                raise ValueError(f"map: {name} of shape {np.shape(old[key])} became {np.shape(a)}")
+        self.zero_grad()
+        self._assign(arrays)
+        for (_, old, key), a in zip(places, buffers, strict=True):
+            old[key] = a
+        return self
+
     def copy(self):
         """A module with arrays, buffers and generators of its own; what was tied stays tied."""
         return deepcopy(self)
@@ -204,7 +234,7 @@ class Module:
         entries = [
             (name, p.data if isinstance(p, Wrapper) else p) for name, p in self.named_parameters()
         ]
-        return {name: np.array(value) for name, value in [*entries, *self.named_buffers()]}
+        return {name: np.copy(value) for name, value in [*entries, *self.named_buffers()]}
 
     def load_state_dict(self, state, strict=True):
         """Take all values from `state`, by name; nothing changes unless all of it fits.
@@ -223,7 +253,7 @@ class Module:
             if dtype != value.dtype:
                 problems.append(f"{name} has dtype {dtype}, the module's has {value.dtype}")
             try:
-                new[name] = np.array(state[name], dtype=value.dtype)
+                new[name] = np.array(state[name], dtype=value.dtype, like=like(value))
             except (TypeError, ValueError) as error:
                 problems.append(f"{name} is no array of {value.dtype}: {error}")
                 continue
@@ -517,7 +547,7 @@ def _trainable(value):
 def _own(value, dtype):
     """A value as an array of its own."""
     value = valued(value)
-    return value.astype(dtype) if recorded(value) else np.array(value, dtype)
+    return value.astype(dtype) if recorded(value) else np.array(value, dtype, like=like(value))
 
 
 def _by_value(leaf):
@@ -536,4 +566,4 @@ def buffer_value(name, value):
             f"switch the module to eval() inside vmap"
         )
     value = valued(value)
-    return value if recorded(value) else np.asarray(value)
+    return value if recorded(value) else np.asarray(value, like=like(value))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from autograd.primitive import like
+
 from . import functional as F
 from .checks import check_positive
 from .module import Module, Parameter, buffer_value
@@ -113,7 +115,8 @@ class LayerNorm(Module):
                 f"LayerNorm: x whose last axes have the sizes {self.normalized_shape} wanted, got "
                 f"shape {tuple(x.shape)}"
             )
-        one, zero = np.ones((), x.dtype), np.zeros((), x.dtype)
+        place = like(x)
+        one, zero = np.ones((), x.dtype, like=place), np.zeros((), x.dtype, like=place)
         y = F.batch_norm(x, one, zero, axes=tuple(range(-axes, 0)), eps=self.eps)[0]
         if self.weight is not None:
             y = y * self.weight

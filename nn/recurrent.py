@@ -12,7 +12,7 @@ so the biases.  All start uniform in ±1/√hidden_size.
 import numpy as np
 
 from autograd import relu, sigmoid, stop_gradient
-from autograd.primitive import Wrapper, looked_at
+from autograd.primitive import like, looked_at
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
@@ -103,10 +103,11 @@ class _Unit(Module):
         b, c = getattr(self, f"bias_ih{suffix}"), getattr(self, f"bias_hh{suffix}")
         return (w, u, b + c, None) if self.one_bias else (w, u, b, c)
 
-    def _parts(self, state, shape, dtype):
+    def _parts(self, state, shape, x, weight):
         """The parts of a state, each of this shape; zeros for None."""
         if state is None:
-            return tuple(np.zeros(shape, dtype) for _ in self.parts)
+            dtype = np.result_type(x.dtype, weight.dtype)
+            return tuple(np.zeros(shape, dtype, like=like(x)) for _ in self.parts)
         state = (state,) if len(self.parts) == 1 else tuple(state)
         found = [np.shape(part) for part in state]
         if found != [shape] * len(self.parts):
@@ -194,7 +195,7 @@ class _Steps:
 
 
 def _array(x):
-    return x if isinstance(x, Wrapper) else np.asarray(x)
+    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def _every_step(x, weight, bias):
@@ -229,7 +230,7 @@ class _Layers(_Steps, _Unit):
         x, lengths = self._time_first(x, lengths)
         weights = [self._weights(f"_l{k}") for k in range(self.num_layers)]
         shape = (self.num_layers, *np.shape(x)[1:-1], self.hidden_size)
-        state = self._parts(state, shape, np.result_type(x.dtype, weights[0][0].dtype))
+        state = self._parts(state, shape, x, weights[0][0])
         last = []
         for k, (w, u, b, c) in enumerate(weights):
             x, end = self._scan(
@@ -327,7 +328,8 @@ class Jordan(_Steps, Module):
         x, lengths = self._time_first(x, lengths)
         shape = (*np.shape(x)[1:-1], self.output_size)
         if state is None:
-            state = np.zeros(shape, np.result_type(x.dtype, self.weight_ih.dtype))
+            dtype = np.result_type(x.dtype, self.weight_ih.dtype)
+            state = np.zeros(shape, dtype, like=like(x))
         elif np.shape(state) != shape:
             raise ValueError(f"Jordan: a state of shape {shape} wanted, got {np.shape(state)}")
         z = _every_step(x, self.weight_ih, self.bias_h)
@@ -368,7 +370,7 @@ class _Cell(_Unit):
             )
         w, u, b, c = self._weights()
         shape = (*shape[:-1], self.hidden_size)
-        state = self._parts(state, shape, np.result_type(x.dtype, w.dtype))
+        state = self._parts(state, shape, x, w)
         return self._given(self.step(F.linear(x, w, b), state, u, c))
 
     def extra_repr(self):

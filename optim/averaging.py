@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograd.primitive import like
 from autograd.repeat import deferred
 
 
@@ -28,7 +29,7 @@ class EMA:
         if not 0 <= decay < 1:
             raise ValueError(f"EMA: decay must be in [0, 1), not {decay!r}")
         self.params, self.decay, self.updates = list(params), decay, 0
-        self.average = [np.array(p.data) for p in self.params]
+        self.average = [np.copy(p.data) for p in self.params]
         self._outside = None  # the weights proper, while the averages are swapped in
 
     def update(self):
@@ -43,7 +44,7 @@ class EMA:
         for a, p in zip(self.average, self.params, strict=True):
             if self.updates:
                 a *= self.decay
-                a += (1 - self.decay) * np.asarray(p.data)
+                a += (1 - self.decay) * np.asarray(p.data, like=like(p))
             else:
                 a[...] = p.data
         self.updates += 1
@@ -71,7 +72,7 @@ class EMA:
         own = self.state_dict()
         problems = [f"missing {name}" for name in own if name not in state]
         problems += [f"unexpected {name}" for name in state if name not in own]
-        new = {name: np.array(value) for name, value in state.items()}
+        new = {name: np.array(value, like=like(own.get(name))) for name, value in state.items()}
         problems += [
             f"{name} is {new[name].dtype} of shape {new[name].shape}, wanted is "
             f"{value.dtype} of shape {value.shape}"

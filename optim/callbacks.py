@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograd.primitive import number
 from autograd.show.plotting import pyplot
 
 from .checkpoint import check_names
@@ -163,7 +164,7 @@ class Ratios(Callback):
     def on_gradients(self, run):
         if run.epoch != self.epoch:
             self.epoch = run.epoch
-            self.before = {n: np.array(p.data) for n, p in run.model.named_parameters()}
+            self.before = {n: np.copy(p.data) for n, p in run.model.named_parameters()}
 
     def on_step(self, run):
         if self.before is None:
@@ -172,7 +173,7 @@ class Ratios(Callback):
             w = self.before[name]
             size = np.linalg.norm(w)
             ratio = np.linalg.norm(p.data - w) / size if size else np.nan
-            run.history.ratios.setdefault(name, []).append(float(ratio))
+            run.history.ratios.setdefault(name, []).append(number(ratio))
         self.before = None
 
     def state_dict(self):

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from autograd.primitive import applied, recorded
-from autograd.rules.random import generator_or_default
+from autograd.primitive import applied, is_foreign, number, recorded
+from autograd.rules.random import beside, generator_or_default
 
 
 def clip_grad_value_(parameters, clip_value=5.0):
@@ -18,7 +18,7 @@ def clip_grad_value_(parameters, clip_value=5.0):
     """
     _positive("clip_value", clip_value)
     for p in _with_gradient(parameters):
-        out = p.grad if isinstance(p.grad, np.ndarray) else None
+        out = p.grad if isinstance(p.grad, np.ndarray) or is_foreign(p.grad) else None
         p.grad = np.clip(p.grad, -clip_value, clip_value, out=out)
 
 
@@ -67,7 +67,7 @@ def add_gradient_noise_(parameters, step, eta=0.3, gamma=0.55, generator=None):
             p.grad += scale * generator.standard_normal()
         else:
             noise = generator.standard_normal(p.grad.shape, _drawn(p.grad.dtype))
-            p.grad += scale * noise
+            p.grad += scale * beside(noise, p.grad)
 
 
 def _factor(norm, most):
@@ -89,14 +89,20 @@ def _norm(gradients, order, finite):
 
 def _power_norm(gradients, order):
     if order == 2:
-        total = sum(float(np.vdot(g, g)) for g in gradients)
+        total = summed(np.vdot(g, g) for g in gradients)
         if 1e-30 < total < math.inf:
             return math.sqrt(total)
-    largest = float(np.max([np.max(np.abs(g)) for g in gradients if np.size(g)], initial=0.0))
+    parts = [number(np.max(np.abs(g))) for g in gradients if np.size(g)]
+    largest = float(np.max(parts, initial=0.0))
     if order == math.inf or largest == 0 or not math.isfinite(largest):
         return largest
-    total = sum(float(np.sum((np.abs(g) / largest) ** order, dtype=float)) for g in gradients)
+    total = summed(np.sum((np.abs(g) / largest) ** order, dtype=float) for g in gradients)
     return largest * total ** (1 / order)
+
+
+def summed(parts):
+    """The sum of numbers in double precision; what is on a device is waited for once."""
+    return number(sum(x.astype(float) if is_foreign(x) else float(x) for x in parts))
 
 
 def _drawn(dtype):

@@ -11,6 +11,7 @@ elements, was slower: the two wait for the interpreter's lock at every one of so
 
 import numpy as np
 
+from autograd.primitive import is_foreign, like
 from autograd.repeat import deferred
 from autograd.watched import Writes
 
@@ -127,7 +128,10 @@ class Optimizer:
             constants = decay, shrink, self.constants(hyper, state)
             slots = [state[name] for name in fill]
             w = p.data
-            if type(w) is float or not w.ndim:
+            if is_foreign(w):  # on a device one call for all is best, and memory is pooled
+                self._move(w, g, slots, constants, self._scratch_like(w))
+                p.data = w
+            elif type(w) is float or not w.ndim:
                 p.data = self._single(w, g, slots, constants)
             else:
                 self._array(np.asarray(w), g, slots, constants)
@@ -152,7 +156,7 @@ class Optimizer:
             state |= {"step": 0, "shape": p.shape}
         for name in fill:
             if name not in state:
-                state[name] = np.full(p.shape, fill[name], p.dtype)
+                state[name] = np.full(p.shape, fill[name], p.dtype, like=like(p))
 
     def _planned(self):
         """``(packs, numbers of other parameters)``, by what has a gradient now."""
@@ -238,6 +242,10 @@ class Optimizer:
             self._scratch[key] = [a[:size].reshape(shape) for a in self._scratch[dtype]]
         return self._scratch[key]
 
+    def _scratch_like(self, w):
+        """Scratch arrays for all of `w` at once."""
+        return [np.empty_like(w) for _ in range(SCRATCH)] + [np.empty_like(w, dtype=bool)]
+
     def __getstate__(self):
         """What a copy or pickle takes along: all but the scratch arrays."""
         return {**self.__dict__, "_scratch": {}, "_plan": None}
@@ -264,7 +272,7 @@ class Optimizer:
             found |= {f"groups.{i}.{name}": _kept(value) for name, value in group.own().items()}
         for i, state in enumerate(self.state):
             found |= {
-                f"state.{i}.{name}": value.copy() if isinstance(value, np.ndarray) else value
+                f"state.{i}.{name}": value.copy() if hasattr(value, "copy") else value
                 for name, value in state.items()
                 if name != "shape"
             }
@@ -321,7 +329,7 @@ class Optimizer:
             if name not in given:
                 problems.append(f"missing {prefix}{name}")
                 continue
-            value = np.array(given.pop(name))
+            value = np.array(given.pop(name), like=like(p) if name in slots else None)
             wanted = (p.shape, p.dtype) if name in slots else ((), value.dtype)
             if (value.shape, value.dtype) != wanted or value.dtype.kind not in "fiu":
                 problems.append(

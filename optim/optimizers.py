@@ -384,9 +384,9 @@ class Quickprop(Optimizer):
         """Δ ← μΔ or Δg/(g' - g), and -ηg where the slope keeps its sign or nothing moved."""
         a, b, c, mask = scratch
         np.subtract(previous, g, out=a)
-        np.not_equal(a, 0, out=mask)
-        b.fill(0)
-        np.divide(g, a, out=b, where=mask)
+        np.equal(a, 0, out=mask)
+        np.copyto(a, np.inf, where=mask)  # 0 where nothing moved
+        np.divide(g, a, out=b)
         np.clip(b, -mu, mu, out=b)
         np.multiply(g, previous, out=c)
         np.abs(g, out=a)
@@ -402,7 +402,9 @@ class Quickprop(Optimizer):
         np.copyto(c, 1, where=mask)
         np.greater(c, 0, out=mask)
         np.multiply(g, lr, out=a)
-        np.subtract(b, a, out=b, where=mask)
+        np.logical_not(mask, out=mask)
+        np.copyto(a, 0, where=mask)
+        b -= a
         np.copyto(delta, b)
         w += b
         np.copyto(previous, g)

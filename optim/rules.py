@@ -176,10 +176,10 @@ def quickprop(g, state, w, *, lr, mu=1.75, weight_decay=0.0):
         return -lr * g, {"previous": g, "delta": -lr * g}
     before, delta = state["previous"], state["delta"]
     fall = before - g
-    ratio = np.clip(np.divide(g, fall, out=np.zeros_like(g), where=fall != 0), -mu, mu)
+    ratio = np.clip(g / np.where(fall == 0, np.inf, fall), -mu, mu)  # 0 where nothing moved
     onward = g * before > 0
     far = onward & (np.abs(g) >= mu / (1 + mu) * np.abs(before))
-    jump = np.where(far, np.asarray(mu, g.dtype), ratio) * delta
+    jump = np.where(far, np.full_like(g, mu), ratio) * delta
     step = jump - np.where(onward | (delta == 0), lr * g, np.zeros_like(g))
     return step, {"previous": g, "delta": step}
 

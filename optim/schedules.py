@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from autograd.primitive import number
 from autograd.repeat import deferred
 
 
@@ -98,9 +99,9 @@ def _falling(t, total, least):
 
 
 def _at_least(least, what, **numbers):
-    for name, number in numbers.items():
-        if not number >= least:
-            raise ValueError(f"{what}: {name} is a number >= {least}, got {number!r}")
+    for name, value in numbers.items():
+        if not value >= least:
+            raise ValueError(f"{what}: {name} is a number >= {least}, got {value!r}")
 
 
 class _Schedule:
@@ -233,7 +234,7 @@ class ReduceLROnPlateau(_Schedule):
 
     def step(self, error):
         """Take note of this step's error, a number, and lower the rate if it is time."""
-        error = float(error)
+        error = number(error)
         if self.mode == "min":
             better = error < self.best * (1 - self.threshold)
         else:

@@ -22,6 +22,7 @@ run     what callbacks are given: where training stands
 """
 
 import copy
+import math
 import sys
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -29,12 +30,14 @@ from itertools import islice
 import numpy as np
 
 from autograd import audit
+from autograd.primitive import is_foreign, number
 from autograd.repeat import Memo
 from nn.data import Loader
 from nn.module import evaluating, modes_kept
 
 from .callbacks import Behind, Callback, Clipping, Ratios, Run, Stepping
 from .checkpoint import Generators, check_names
+from .clipping import summed
 from .history import History, LearningRates
 from .resume import Checkpoints, Kept, check_parts
 
@@ -191,7 +194,7 @@ def _over(run, epochs, patience):
 def _epoch(run, batches, loss, calls):
     """One pass over the data, or what is left of it: the row of its mean loss and metrics."""
     model, optimizer, totals = run.model, run.optimizer, run.totals
-    for number, batch in enumerate(batches, totals.batches + 1):
+    for count, batch in enumerate(batches, totals.batches + 1):
         run.step += 1
         optimizer.zero_grad()
         memo = Memo()  # what this step draws, in case it fails and is run again
@@ -204,13 +207,13 @@ def _epoch(run, batches, loss, calls):
             )
         run.loss = float(value.item())
         if not np.isfinite(run.loss):
-            raise _not_finite(run, f"loss is {run.loss}", number, batch, loss, memo)
+            raise _not_finite(run, f"loss is {run.loss}", count, batch, loss, memo)
         value.backward()
-        if not all(map(_finite, optimizer.params)):
+        if not _all_finite(optimizer.params):
             named = model.named_parameters()
             where = next((name for name, p in named if not _finite(p)), "a parameter")
             what = f"gradient of {where} is not finite"
-            raise _not_finite(run, what, number, batch, loss, memo)
+            raise _not_finite(run, what, count, batch, loss, memo)
         for call in calls:
             call.on_gradients(run)
         run.lr = float(optimizer.lr)
@@ -247,7 +250,7 @@ def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
     with evaluating(model):
         for batch in _batches(data, batch_size):
             value, outputs = _loss(model, loss, batch)
-            totals.add(float(_array(value)), outputs, batch)
+            totals.add(number(_array(value)), outputs, batch)
     if not totals.batches:
         raise ValueError("evaluate: the data gave no batches")
     return totals.row()
@@ -411,8 +414,8 @@ class Totals:
         self.batches, self.examples = self.batches + 1, self.examples + n
         self.loss += n * loss
         if self.wanted:
-            self.outputs.append(_array(outputs))
-            self.targets.append(np.asarray(batch[-1]))
+            self.outputs.append(_on_host(_array(outputs)))
+            self.targets.append(_on_host(batch[-1]))
 
     def row(self):
         """{"loss": the mean over the examples, and every metric by its name}."""
@@ -461,7 +464,14 @@ def _array(outputs):
             f"the model gives a {type(outputs).__name__} of {len(outputs)}, and one array is "
             f"wanted; of a recurrent layer's (outputs, state), a module around it gives the first"
         )
-    return outputs.data if hasattr(outputs, "requires_grad") else np.asarray(outputs)
+    if hasattr(outputs, "requires_grad"):
+        return outputs.data
+    return outputs if is_foreign(outputs) else np.asarray(outputs)
+
+
+def _on_host(a):
+    """`a` as NumPy's array, which is what metrics compute with; CuPy's `get` copies it."""
+    return a.get() if is_foreign(a) and hasattr(a, "get") else np.asarray(a)
 
 
 def _check(what, model, optimizer, loss):
@@ -517,17 +527,22 @@ def _check_loss(caller, model, loss):
 # --- numbers that are none ------------------------------------------------------------------------
 
 
+def _all_finite(parameters):
+    """Whether all gradients that are there are finite."""
+    # products first: they are finite in all but hopeless cases, and need no second arrays
+    squares = summed(np.vdot(p.grad, p.grad) for p in parameters if p.grad is not None)
+    return math.isfinite(squares) or all(map(_finite, parameters))
+
+
 def _finite(p):
     """Whether the gradient is finite, or not there."""
-    g = p.grad
-    # one product first: it is finite in all but hopeless cases, and needs no second array
-    return g is None or np.isfinite(np.vdot(g, g)) or bool(np.all(np.isfinite(g)))
+    return p.grad is None or bool(np.all(np.isfinite(p.grad)))
 
 
-def _not_finite(run, what, number, batch, loss, memo):
+def _not_finite(run, what, count, batch, loss, memo):
     """The error that stops training; its ``report`` tells where in the step it began."""
     report = _audited(run, loss, batch, memo)
-    text, found = _trouble(run, what, number, batch), report.of("nan", "inf", "gradient")
+    text, found = _trouble(run, what, count, batch), report.of("nan", "inf", "gradient")
     if found:
         text += f"\nIt began here, where the step was run again under audit:\n{found[0]}"
     error = FloatingPointError(text)
@@ -550,11 +565,11 @@ def _audited(run, loss, batch, memo):
     return report
 
 
-def _trouble(run, what, number, batch):
+def _trouble(run, what, count, batch):
     """What to say of a loss or gradient that is not finite."""
-    text = f"fit: the {what} in epoch {run.epoch}, batch {number} (step {run.step})"
+    text = f"fit: the {what} in epoch {run.epoch}, batch {count} (step {run.step})"
     for i, a in enumerate(batch):
-        a = np.asarray(a)
+        a = a if hasattr(a, "dtype") else np.asarray(a)
         if a.dtype.kind == "f" and not np.isfinite(a).all():
             return f"{text}: array {i} of the batch holds nan or inf; clean the data"
     for name, p in run.model.named_parameters():

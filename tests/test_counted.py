@@ -49,6 +49,7 @@ from nn.losses import cross_entropy
 
 from .samples import SAMPLES
 from .strict import Strict
+from .test_device import excepted
 
 OPERATIONS = dict(registry)  # as it is before any test registers more
 
@@ -246,9 +247,9 @@ PROGRAMS = {
     ),
     "sigmoid": (sigmoid, add(2 * N) + call("exp", N) + divide(N)),
     "softmax": (softmax, compare(4 * 2) + add(N + 4 * 2) + call("exp", N) + divide(N)),
-    "logsumexp": (  # the largest of -inf and three, which is then compared with -inf, and chosen
+    "logsumexp": (  # the largest of three, which is then compared with -inf, and chosen
         lambda x: logsumexp(x, axis=1),
-        compare(4 * 3 + 4 + 4) + add(N + 4 * 2 + 4) + Counts(calls={"exp": N, "log": 4}),
+        compare(4 * 2 + 4 + 4) + add(N + 4 * 2 + 4) + Counts(calls={"exp": N, "log": 4}),
     ),
     "linear": (
         lambda x: linear(x, np.ones((5, 3)), np.ones(5)), gemm(2 * 4 * 3 * 5) + add(4 * 5),
@@ -761,9 +762,10 @@ def test_counts_are_of_shapes_and_not_of_values(sample):
     inputs = sample.inputs()
     found = run(sample.call, inputs)[1]
     assert run(sample.call, [0.999 * x for x in inputs])[1] == found
-    if sample.strict and not any(type(x) is float for x in inputs):
+    if not any(type(x) is float for x in inputs) and not excepted(sample, "duck array"):
         # its copies cannot be told from its views: compared without the bytes
-        assert work(run(sample.call, [Strict(x) for x in inputs])[1]) == work(found)
+        placed = sample.on(Strict)
+        assert work(run(placed.call, placed.inputs())[1]) == work(found)
 
 
 def test_every_operation_has_a_cost_or_a_program():

@@ -111,9 +111,11 @@ NN = [
     "nn.*",
 ]
 OPTIM = [
+    "autograd.graph",
     "autograd.primitive",
     "autograd.repeat",
     "autograd.rules.random",
+    "autograd.watched",
     "autograd.show.plotting",
     "autograd.show.tables",
     "autograd.watched",

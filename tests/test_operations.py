@@ -25,7 +25,6 @@ from autograd.tree import flatten
 
 from .samples import SAMPLES
 from .samples.special import BY_ORDER
-from .strict import Strict
 
 
 def each(samples):
@@ -201,22 +200,6 @@ def test_float32_stays_float32(sample):
                 if not isinstance(source.value, (tuple, list)):
                     t = single(weights(np.shape(source.value), 6))
                     assert dtype(pushed(node, i, t)) == np.float32, f"push {i} of {node.primitive}"
-
-
-@each([s for s in DIFFERENTIABLE if s.strict])
-def test_runs_on_strict_arrays(sample):
-    """No rule turns a duck array into a NumPy array; the gradients are the same numbers."""
-    xs, ys = recorded(sample, lambda x: Strict(np.array(x)))
-    plain_xs, plain_ys = recorded(sample)
-    assert len(ys) == len(plain_ys)
-    for k, (y, plain_y) in enumerate(zip(ys, plain_ys, strict=True)):
-        seed = weights(plain_y.shape, 11 + k)
-        expected = gradients(plain_y, plain_xs, seed=seed)
-        assert isinstance(y.node.value, Strict)
-        found = gradients(y, xs, seed=Strict(np.array(seed)))
-        for g, e in zip(found, expected, strict=True):
-            assert isinstance(g, Strict)
-            np.testing.assert_allclose(g._array, e, rtol=1e-10, atol=1e-12)
 
 
 # --- each node by itself -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from ..batching import Mapped, everywhere, lifted, ndim
 from ..costs import Counts, free, moved, size, working
 from ..families import linear
-from ..primitive import Indexed, kind_of, leaves, undifferentiated
+from ..primitive import Indexed, kind_of, leaves, like, undifferentiated
 
 
 def _getitem(x, index):
@@ -144,7 +144,7 @@ def _over_all_axes(mask, x):
 def _axes_read(at, x, mapped, size):
     """How many axes an example's ``x[index]`` has."""
     shape = np.shape(x)[1:] if mapped else np.shape(x)
-    return np.broadcast_to(np.zeros(()), (size, *shape))[at.index].ndim - 1
+    return np.broadcast_to(np.zeros((), like=like(x)), (size, *shape))[at.index].ndim - 1
 
 
 def _scatter_batch(operation, args, mapped, options):

@@ -21,7 +21,7 @@ import numpy as np
 from ..batching import broadcasting, lifted, ndim, shifting, stacked
 from ..costs import by_matrix, called_by_matrix
 from ..families import composition, constant, general
-from ..primitive import looked_at
+from ..primitive import like, looked_at
 from .elementwise import cast
 from .products import _column, _diagonal, _row, _t
 
@@ -104,13 +104,18 @@ def tensorsolve(a, b, axes=None):
     return np.reshape(np.linalg.solve(square, np.ravel(b)), shape)
 
 
+def _identity(a):
+    """Where the diagonal is, of matrices as large as those in `a`."""
+    return np.identity(np.shape(a)[-1], dtype=bool, like=like(a))
+
+
 @composition(np.linalg.matrix_power)
 def matrix_power(a, n):
     """aⁿ by repeated squaring."""
     n = operator.index(n)
     if n == 0:  # the identity, without a derivative but recorded
-        identity = np.where(np.eye(np.shape(a)[-1], dtype=bool), np.ones_like(a), 0)
-        return np.where(np.zeros(np.shape(a), bool), a, identity)
+        identity = np.where(_identity(a), np.ones_like(a), 0)
+        return np.where(np.zeros_like(a, dtype=bool), a, identity)
     square, n = (np.linalg.inv(a), -n) if n < 0 else (a, n)
     power = None
     while n:
@@ -185,14 +190,14 @@ def _decomposed(a):
 
 def _cofactors(a):
     rotation, u, s, vh, whole = _decomposed(a)
-    others = np.prod(np.where(np.eye(a.shape[-1], dtype=bool), 1, _row(s)), axis=-1)
+    others = np.prod(np.where(_identity(a), 1, _row(s)), axis=-1)
     return np.where(whole, rotation * ((u * _row(others)) @ vh), np.nan)
 
 
 def _cofactors_along(a, h):
     rotation, u, s, vh, whole = _decomposed(a)
     h = _t(u) @ h @ _t(vh)
-    same = np.eye(a.shape[-1], dtype=bool)
+    same = _identity(a)
     # minors[i, j]: the product of all singular values but the i-th and j-th; none for i = j
     either = same[:, None, :] | same[None, :, :]
     minors = np.where(same, 0, np.prod(np.where(either, 1, _row(_row(s))), axis=-1))
@@ -269,7 +274,7 @@ def _folded(x, upper=False):
 
 def _half_lower(x):
     """The lower triangle with half the diagonal: of a symmetric x = l + lᵀ, the part l."""
-    return np.tril(x) - np.where(np.eye(x.shape[-1], dtype=bool), x / 2, 0)
+    return np.tril(x) - np.where(_identity(x), x / 2, 0)
 
 
 def _cholesky_pull(g, y, a):

@@ -211,7 +211,7 @@ def led(p):
     """`p` with zeros in front of it left out, as NumPy's polynomials are; one number stays."""
     p = line(p)
     nonzero = np.flatnonzero(common(p, "polymul"))
-    return p[int(nonzero[0]) if len(nonzero) else -1 :]
+    return p[int(nonzero[0].item()) if len(nonzero) else -1 :]
 
 
 def shifted(p, before, behind):

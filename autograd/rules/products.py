@@ -11,6 +11,7 @@ import numpy as np
 
 from ..batching import broadcasting, inquiring, lifted, ndim
 from ..families import bilinear, composition, constant, general
+from ..primitive import is_foreign, like
 from ..reads import OTHERS
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
@@ -81,7 +82,7 @@ def _matmul_batch(operation, args, mapped, options):
             y = (_matrix(turned) @ a.T).reshape(turned.shape[:-1] + a.shape[:-1])
             return _t(y) if a_axes == 2 else y
     if a_axes == b_axes == 1:
-        return np.vecdot(a, b) if all(mapped) else a @ b
+        return vecdot(a, b) if all(mapped) else a @ b
     if a_axes == 1:
         a = _row(a)
     if b_axes == 1:
@@ -95,10 +96,20 @@ def _matmul_batch(operation, args, mapped, options):
 
 
 bilinear(np.matmul, _matmul_left, _matmul_right, batch=_matmul_batch)
-bilinear(
+
+
+def _vecdot(a, b):
+    """np.vecdot, of arrays whose package does not have it by a product of matrices."""
+    if is_foreign(a) or is_foreign(b):
+        return np.matmul(a[..., None, :], b[..., None])[..., 0, 0]
+    return np.vecdot(a, b)
+
+
+vecdot = bilinear(
     np.vecdot,
     lambda g, y, a, b: _column(g) * b,
     lambda g, y, a, b: _column(g) * a,
+    forward=_vecdot,
     batch=broadcasting,
 )
 
@@ -322,7 +333,7 @@ def _einsum_pull(i, g, y, *operands, subscripts, optimize=False):
     lacking = [k for k, s in enumerate(mine) if s not in known or mine.index(s) < k]
     c = np.expand_dims(c, tuple(lacking))
     for k in (k for k in lacking if mine.index(mine[k]) < k):  # "ii": on the diagonal only
-        numbers = np.arange(operands[i].shape[k])
+        numbers = np.arange(operands[i].shape[k], like=like(operands[i]))
         first = numbers.reshape([-1 if n == mine.index(mine[k]) else 1 for n in range(len(mine))])
         second = numbers.reshape([-1 if n == k else 1 for n in range(len(mine))])
         c = np.where(first == second, c, 0)

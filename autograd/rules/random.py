@@ -4,12 +4,17 @@ A draw takes ``like``, the array whose shape (and kind of array) it follows: und
 examples so get draws of their own.  Its node's options hold the generator and the generator's
 state before the draw, so that a recomputation can draw the same again.  Draws do not depend on
 ``like``'s values: their derivative is zero.
+
+For an array on a GPU NumPy's generators draw as for one of NumPy's, the same numbers, which are
+copied there.  A generator of the array's own package, such as ``cupy.random.default_rng(0)``,
+draws there; what it drew cannot be repeated, as `checkpoint` would have to.
 """
 
 import numpy as np
 
 from ..costs import drawn
 from ..families import elementwise
+from ..primitive import is_foreign
 from ..repeat import draw as repeatable
 
 _default = None  # made when first asked for: np.random takes a while to import
@@ -55,16 +60,22 @@ def _draw(forward, name, doc):
 
 
 def _uniform(like, *, generator, state, low=0.0, high=1.0):
-    return generator.uniform(low, high, np.shape(like)).astype(_dtype(like), copy=False)
+    draw = generator.uniform(low, high, np.shape(like))
+    return beside(draw, like).astype(_dtype(like), copy=False)
 
 
 def _normal(like, *, generator, state, mean=0.0, std=1.0):
-    draw = generator.standard_normal(np.shape(like))
+    draw = beside(generator.standard_normal(np.shape(like)), like)
     return (mean + std * draw).astype(_dtype(like), copy=False)
 
 
 def _bernoulli(like, *, generator, state, p):
-    return generator.random(np.shape(like), np.float32) < p
+    return beside(generator.random(np.shape(like), np.float32), like) < p
+
+
+def beside(draw, like):
+    """What was drawn, where `like` is: what NumPy's generators draw is copied to a device."""
+    return np.asarray(draw, like=like) if is_foreign(like) and not is_foreign(draw) else draw
 
 
 def _dtype(like):

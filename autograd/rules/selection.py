@@ -222,7 +222,9 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
     if order is not None:
         raise TypeError("np.partition: order= is for structured arrays, which have no derivative")
     a, axis = flat_if_none(a, axis)
-    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis)
+    if kind != "introselect":
+        raise ValueError(f"np.partition: kind is 'introselect', not {kind!r}")
+    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
 
 
 @composition(np.unique, kinks="equal elements: the first has the derivative")
@@ -335,7 +337,9 @@ def bincount(x, weights=None, minlength=0):
         )
     if np.any(x < 0):
         raise ValueError("np.bincount: x has a negative number")
-    return scatter(weights, indices=(x,), shape=(max(int(x.max(initial=-1)) + 1, minlength),))
+    return scatter(
+        weights, indices=(x,), shape=(max(int(x.max().item()) + 1 if x.size else 0, minlength),)
+    )
 
 
 @composition(np.histogram)

@@ -196,10 +196,14 @@ def _roll_batch(operation, args, mapped, options):
     return np.roll(x, shift, shifted(options["axis"], np.ndim(x) - 1))
 
 
+def _backwards(shift):
+    return tuple(-s for s in shift) if np.ndim(shift) else -shift
+
+
 linear(np.flip, lambda g, y, x, axis=None: np.flip(g, axis), batch=reducing)
 linear(
     np.roll,
-    lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis),
+    lambda g, y, x, shift, axis=None: np.roll(g, _backwards(shift), axis),
     batch=_roll_batch,
 )
 linear(

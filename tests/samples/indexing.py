@@ -50,7 +50,7 @@ SAMPLES = [
     sample(setitem, real(3, 4), real(4), index=slice(1, 3)),
     sample(setitem, real(3, 4), real(4), index=ROWS),
     sample(setitem, real(3, 4), real(2, 1), index=np.ix_([0, 2], [1, 3])),
-    sample(setitem, fixed(np.ones((3, 4))), real(4), index=1).but(strict=False),
+    sample(setitem, fixed(np.ones((3, 4))), real(4), index=1),
     sample(setitem, real(3, 4), fixed(2.0), index=MASK),
     sample(setitem, real(3), 0.5, index=[0, 0, 2]),
     sample(setitem, 0.3, 0.5, index=()),

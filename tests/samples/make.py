@@ -8,7 +8,7 @@ is wrapped ``fixed(...)``, is passed as it is.
 import sys
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,6 @@ class Sample:
     """One call: ``function(*args, **options)``.
 
     order       how many derivatives are compared with finite differences
-    strict      whether it runs on arrays that refuse to become NumPy arrays
     tolerance   relative, of the comparison with finite differences
     """
 
@@ -77,7 +76,6 @@ class Sample:
     options: dict
     name: str = ""
     order: int = 2
-    strict: bool = True
     tolerance: float = 1e-6
     covers: tuple = field(default_factory=tuple)
 
@@ -97,6 +95,20 @@ class Sample:
         args, options = self._map(lambda _: next(source))
         return self.function(*args, **options)
 
+    def on(self, place):
+        """The same call with ``place(array)`` for each array and each number differentiated."""
+
+        def placed(x, whole=True):
+            if isinstance(x, fixed):
+                return fixed(placed(x.value, whole=False))
+            if isinstance(x, dict):
+                return {key: placed(value, whole) for key, value in x.items()}
+            if type(x) in (list, tuple):
+                return type(x)(placed(part, whole) for part in x)
+            return place(x) if isinstance(x, np.ndarray) or whole and type(x) is float else x
+
+        return replace(self, args=placed(self.args), options=placed(self.options))
+
     def _map(self, at_input):
         def visit(x):
             if isinstance(x, fixed):
@@ -115,7 +127,7 @@ def sample(function, *args, **options):
 
 class _Changeable(Sample):
     def but(self, **changes):
-        """Set the test's settings: name, order, strict, tolerance, covers."""
+        """Set the test's settings: name, order, tolerance, covers."""
         for name, value in changes.items():
             assert name in self.__dataclass_fields__, name
             setattr(self, name, value)

@@ -67,12 +67,12 @@ SAMPLES = [
     sample(np.unique, real(5), return_index=True, return_inverse=True, return_counts=True),
     sample(np.unique, real(5), return_counts=True),
     sample(np.union1d, real(2, 2), real(3)),
-    sample(np.intersect1d, real(4), fixed(EQUAL)).but(strict=False),
+    sample(np.intersect1d, real(4), fixed(EQUAL)),
     sample(lambda x: np.intersect1d(x, [x[2], 0.0]), real(4)).but(
-        name="intersect1d", covers=(np.intersect1d,), strict=False
+        name="intersect1d", covers=(np.intersect1d,)
     ),
-    sample(np.setdiff1d, real(5), fixed(EQUAL)).but(strict=False),
-    sample(np.setdiff1d, real(2, 3), fixed(EQUAL), assume_unique=True).but(strict=False),
+    sample(np.setdiff1d, real(5), fixed(EQUAL)),
+    sample(np.setdiff1d, real(2, 3), fixed(EQUAL), assume_unique=True),
     # --- choosing
     sample(np.select, [np.array([True, False, False]), np.array([True, True, False])],
            [real(3), real(3)], 0.5),
@@ -80,7 +80,7 @@ SAMPLES = [
     sample(np.select, [np.array([[True], [False]])], [real(3)], default=real(2, 1)),
     sample(np.select, [[True, False]], [real(2)]),
     sample(np.select, [I > 0], [0.25], 0.75),
-    sample(np.select, [I > 0, I < 0], [real(4), [1, 2, 3, 4]], 9).but(strict=False),
+    sample(np.select, [I > 0, I < 0], [real(4), [1, 2, 3, 4]], 9),
     sample(np.choose, np.array([0, 2, 1, 0]), [real(4), real(4), real(4)]),
     sample(np.choose, np.array([[0], [1]]), [real(3), 0.5]),
     sample(np.choose, np.array([0, 1, 1]), real(2, 3)),
@@ -104,8 +104,6 @@ SAMPLES = [
     sample(np.histogram, fixed(real(9)), weights=positive(9)),
     sample(np.histogram, fixed(EQUAL), [-1, 0, 1, 2], weights=real(5)),
     sample(np.histogram, fixed(EQUAL), 4, fixed((-0.5, 1.0)), weights=real(5)),
-    sample(np.histogram, fixed(EQUAL), [-1, 0, 2], density=True, weights=positive(5)).but(
-        strict=False
-    ),
+    sample(np.histogram, fixed(EQUAL), [-1, 0, 2], density=True, weights=positive(5)),
     sample(np.histogram, fixed(EQUAL), 3),
 ]  # fmt: skip

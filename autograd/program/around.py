@@ -80,7 +80,8 @@ def _of_function(f):
             pass
     if hasattr(f, "__wrapped__"):
         found.append(f.__wrapped__)
-    if not _is_library(f.__module__ or ""):
+    typed_in = f.__code__.co_filename.startswith("<")  # as in a docstring's example
+    if typed_in or not _is_library(f.__module__ or ""):
         names = _names(f.__code__)
         found += [f.__globals__[name] for name in names if name in f.__globals__]
     return found

@@ -98,7 +98,7 @@ class Tape:
 
     def write(self, operation, args, options, y):
         """Write a call down; returns its result as Traced arrays."""
-        args, options = mapped_over(self.var_of, [list(args), dict(options)])
+        args, options = _each(self.var_of, args), mapped_over(self.var_of, dict(options))
         several = isinstance(y, (tuple, list))
         results = tuple(map(self.var, y)) if several else self.var(y)
         where = user_line(sys._getframe(2)) if self.at is ON_STACK else self.at
@@ -110,7 +110,7 @@ class Tape:
 
     def call(self, function, args):
         """Write a call of `function` down, which is no operation."""
-        values = mapped_over(self.value_of, args)
+        values = _each(self.value_of, args)
         return self.write(Called(function), args, {}, function(*values))
 
     def var_of(self, x):
@@ -152,6 +152,11 @@ class Called:
         self.name = getattr(function, "__name__", "function").strip("_")
 
 
+def _each(f, args):
+    """f of each argument, or of what is in it."""
+    return [mapped_over(f, x) if type(x) in NESTED else f(x) for x in args]
+
+
 class TracingWarning(UserWarning):
     """A traced program looked at a value: what was written down holds for that value only."""
 
@@ -185,7 +190,9 @@ class Traced(Duck):
         """Apply `primitive` to the values and write it down, or what its forward does."""
         if cost_of(primitive) is None:
             return primitive.forward(*args, **options)
-        values, plain_options = mapped_over(self.peeled, [args, options])
+        value_of = self.tape.value_of
+        values = _each(value_of, args)
+        plain_options = mapped_over(value_of, options) if options else options
         try:
             y = primitive.apply(values, plain_options)
         except (ValueError, TypeError, IndexError) as error:

@@ -17,6 +17,7 @@ from autograd.watched import Writes
 
 BLOCK = 65536  # elements worked on at a time: few enough for the cache, enough for few calls
 SMALL = 8192  # elements of arrays that are put together: copying them costs less than calls do
+PLAIN = {float, int, bool}
 SCRATCH = 4  # arrays for intermediate results: three for `update`, one for the decayed gradient
 
 
@@ -191,7 +192,7 @@ class Optimizer:
     def _prepared(self, group):
         """A group's settings, slots, decay to add to the gradient, and factor of the weights."""
         # plain numbers: one of np.float64 would have float32 steps computed in float64
-        hyper = {name: _plain(group[name]) for name in self.hyper}
+        hyper = {name: _plain(group.get(name, value)) for name, value in self.hyper.items()}
         decay, shrink = hyper.get("weight_decay", 0), 1
         if self.decoupled:
             decay, shrink = 0, 1 - hyper["lr"] * decay
@@ -537,6 +538,8 @@ def _kept(value):
 
 def _plain(value):
     """A setting as a Python number, or as a tuple of them."""
+    if type(value) in PLAIN or (type(value) is tuple and {*map(type, value)} <= PLAIN):
+        return value
     if np.ndim(value):
         return tuple(np.ravel(value).tolist())
     return value.item() if hasattr(value, "item") else value

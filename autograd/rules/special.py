@@ -151,7 +151,7 @@ polygamma = elementwise(  # A&S 6.4.10
 )  # fmt: skip
 
 register(special.gamma, lambda g, y, x: g * (y * special.psi(x)), scalar=math.gamma)
-register(special.gammaln, lambda g, y, x: g * special.psi(x), scalar=math.lgamma)
+register(special.gammaln, lambda g, y, x: g * special.psi(x))
 register(special.loggamma, lambda g, y, x: g * special.psi(x))
 register(special.psi, lambda g, y, x: g * polygamma(x, n=1))
 register(

@@ -16,7 +16,7 @@ import numpy as np
 from .. import scopes
 from ..forward import push_forward
 from ..graph import Leaf, Node, history
-from ..primitive import plain
+from ..primitive import like, plain
 from ..reverse import as_derivative, gradients
 from ..tensor import Tensor
 from .values import dtype_of, full_shape, number, short_name, value_lines
@@ -264,7 +264,8 @@ def directions(tangents, nodes):
         shape = np.shape(plain(x.node.value))
         if np.shape(t) not in ((), shape):
             raise ValueError(f"tangents: a direction has shape {np.shape(t)}, its input {shape}")
-        t = t if hasattr(t, "shape") else np.asarray(t, float)
+        if not hasattr(t, "shape"):
+            t = float(t) if np.ndim(t) == 0 else np.asarray(t, float, like=like(x.node.value))
         moves[x.node] = as_derivative(seed_of_ones(x.node.value) * t, x.node.value)
     return moves
 

@@ -433,9 +433,8 @@ class Generator:
             pass
         elif operation.name == "transpose" and line.options.get("axes") is None:
             return f"{args[0]}.T"
-        elif operation.name == "reshape" and set(line.options) <= {"shape", "newshape"}:
-            (shape,) = line.options.values()
-            return f"{args[0]}.reshape({self._text(shape)})"
+        elif operation.name == "reshape" and set(line.options) == {"shape"}:
+            return f"{args[0]}.reshape({self._text(line.options['shape'])})"
         elif operation.name == "getitem":
             return f"{args[0]}[{self._text(line.options['index'])}]"
         inside = [*args, *(f"{k}={self._text(v)}" for k, v in line.options.items())]

@@ -42,7 +42,7 @@ def _ordered(function):
     def forward(x, *args, order="C", **options):
         if order not in ("C", "F"):
             raise TypeError(
-                f"{function.__name__}: order={order!r} goes by how an array lies in memory, "
+                f"{function.__name__.strip('_')}: order={order!r} goes by how an array lies in memory, "
                 f"which is no part of its value; use 'C' or 'F'"
             )
         return function(x, *args, order=order, **options)
@@ -70,7 +70,23 @@ def _reshape_batch(operation, args, mapped, options):
     return np.transpose(y, (0, *range(len(shape), 0, -1)))
 
 
-linear(np.reshape, _reshape_back_in_order, forward=_ordered(np.reshape), batch=_reshape_batch)
+@_ordered
+def _reshape(x, shape, **options):
+    return np.reshape(x, shape, **options)
+
+
+def _reshape_arguments(args, options):
+    """The shape under one name: NumPy 2.0 calls it ``newshape``, later ones ``shape``."""
+    args, options = reshape.canonical(args, options)
+    if "newshape" in options:
+        options["shape"] = options.pop("newshape")
+    return args, options
+
+
+reshape = linear(
+    np.reshape, _reshape_back_in_order, forward=_reshape, bind=_reshape_arguments,
+    batch=_reshape_batch,
+)  # fmt: skip
 linear(np.ravel, _reshape_back_in_order, forward=_ordered(np.ravel), batch=_reshape_batch)
 
 

@@ -47,9 +47,12 @@ def _ratio(a, b, x, y):
     return a / np.where((x == 0) & (y == 0), math.inf, b)
 
 
-def _log(z, x):
-    """log z, and 0 where x is 0 and z is not positive: there x log z is 0 by convention."""
-    return np.log(np.where((x == 0) & (z <= 0), 1.0, z))
+def _log(z, x, g):
+    """log z, and 0 where x is 0 and z is not positive: there x log z is 0 by convention.
+
+    The one follows g: z may be a Python float, and two of these would make an array of float64.
+    """
+    return np.log(np.where((x == 0) & (z <= 0), np.ones_like(g), z))
 
 
 def at(points, convention):
@@ -113,12 +116,12 @@ register(special.logit, lambda g, y, x: g / (x * (1 - x)), **at((0, 1), "inf at 
 
 register(
     special.xlogy,
-    lambda g, y, a, b: g * _log(b, a), lambda g, y, a, b: g * _ratio(a, b, a, b),
+    lambda g, y, a, b: g * _log(b, a, g), lambda g, y, a, b: g * _ratio(a, b, a, b),
     kinks="0 at the origin", at_kink=lambda y, a, b: (a == 0) & (b == 0),
 )  # fmt: skip
 register(
     special.xlog1py,
-    lambda g, y, a, b: g * _log(1 + b, a), lambda g, y, a, b: g * _ratio(a, 1 + b, a, 1 + b),
+    lambda g, y, a, b: g * _log(1 + b, a, g), lambda g, y, a, b: g * _ratio(a, 1 + b, a, 1 + b),
     kinks="0 at (0, -1)", at_kink=lambda y, a, b: (a == 0) & (b == -1),
 )  # fmt: skip
 register(special.entr, lambda g, y, x: g * (-1 - np.log(x)), **at(0, "inf at 0"))

@@ -116,7 +116,9 @@ class Expressions:
         inside = shortened([self.text(arg) for arg in args])
         arrays, n = ", ".join(inside), len(inside)
         inside += [
-            f"{key}={'None' if key == 'state' else self.text(value)}"
+            self.text(value)  # by position: NumPy 2.0 calls it otherwise
+            if (name, key) == ("reshape", "shape")
+            else f"{key}={'None' if key == 'state' else self.text(value)}"
             for key, value in options.items()
         ]
         if name in SAME:

@@ -76,11 +76,10 @@ def _reshape(x, shape, **options):
 
 
 def _reshape_arguments(args, options):
-    """The shape under one name: NumPy 2.0 calls it ``newshape``, later ones ``shape``."""
+    """The shape first, and under one name: NumPy 2.0 calls it ``newshape``, later ones ``shape``."""
     args, options = reshape.canonical(args, options)
-    if "newshape" in options:
-        options["shape"] = options.pop("newshape")
-    return args, options
+    shape = {"shape": options.pop(name) for name in ("shape", "newshape") if name in options}
+    return args, shape | options
 
 
 reshape = linear(

@@ -85,9 +85,10 @@ def fit(
     Ctrl-C ends training, with the history so far and the weights of the best epoch.  So does a
     loss or gradient that is not finite, by FloatingPointError, before it spoils the weights: the
     step is run again under `autograd.audit`, and the error tells in which operation it began; it
-    has the ``history`` and the ``report``.  Modules stay in the mode, training or evaluation, they
-    were in.  The same generator, and the same `autograd.seed` for weights and dropout, give the
-    same run.
+    has the ``history`` and the ``report``.  Whatever is thrown, weights, statistics and draws are
+    those behind a whole step: what a step had begun is put back.  Modules stay in the mode,
+    training or evaluation, they were in.  The same generator, and the same `autograd.seed` for
+    weights and dropout, give the same run.
 
     A run that is resumed, with the same arguments in a new process, goes on bit by bit as if it
     had not been cut off, also in the midst of an epoch.  With a checkpoint, Ctrl-C and SIGTERM
@@ -193,29 +194,17 @@ def _over(run, epochs, patience):
 
 def _epoch(run, batches, loss, calls):
     """One pass over the data, or what is left of it: the row of its mean loss and metrics."""
-    model, optimizer, totals = run.model, run.optimizer, run.totals
+    optimizer, totals = run.optimizer, run.totals
     for count, batch in enumerate(batches, totals.batches + 1):
         run.step += 1
-        optimizer.zero_grad()
-        memo = Memo()  # what this step draws, in case it fails and is run again
-        with memo.first():
-            value, outputs = _loss(model, loss, batch)
-        if not hasattr(value, "backward"):
-            raise TypeError(
-                f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
-                f"of the model's outputs by NumPy's functions, without .data or float()"
-            )
-        run.loss = float(value.item())
-        if not np.isfinite(run.loss):
-            raise _not_finite(run, f"loss is {run.loss}", count, batch, loss, memo)
-        value.backward()
-        if not _all_finite(optimizer.params):
-            named = model.named_parameters()
-            where = next((name for name, p in named if not _finite(p)), "a parameter")
-            what = f"gradient of {where} is not finite"
-            raise _not_finite(run, what, count, batch, loss, memo)
-        for call in calls:
-            call.on_gradients(run)
+        memo = Memo()  # what this step draws and assigns
+        try:
+            outputs = _gradients(run, count, batch, loss, memo)
+            for call in calls:
+                call.on_gradients(run)
+        except BaseException:  # Ctrl-C, too: a step is taken as a whole, or has not begun
+            memo.undo()
+            raise
         run.lr = float(optimizer.lr)
         optimizer.step()
         totals.add(run.loss, outputs, batch)
@@ -226,6 +215,29 @@ def _epoch(run, batches, loss, calls):
     row = totals.row()
     totals.clear()
     return row
+
+
+def _gradients(run, count, batch, loss, memo):
+    """Evaluate and differentiate the loss of a batch, all of it finite; returns the outputs."""
+    model, optimizer = run.model, run.optimizer
+    optimizer.zero_grad()
+    with memo.first():
+        value, outputs = _loss(model, loss, batch)
+    if not hasattr(value, "backward"):
+        raise TypeError(
+            f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
+            f"of the model's outputs by NumPy's functions, without .data or float()"
+        )
+    run.loss = float(value.item())
+    if not np.isfinite(run.loss):
+        raise _not_finite(run, f"loss is {run.loss}", count, batch, loss, memo)
+    value.backward()
+    if not _all_finite(optimizer.params):
+        named = model.named_parameters()
+        where = next((name for name, p in named if not _finite(p)), "a parameter")
+        what = f"gradient of {where} is not finite"
+        raise _not_finite(run, what, count, batch, loss, memo)
+    return outputs
 
 
 def _parts(run, batches, held_out, schedule, generator, callbacks):

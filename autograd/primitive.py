@@ -232,6 +232,13 @@ def check_kept(name, given, found):
         )
 
 
+def total(x, axis, keepdims=False):
+    """The sum along `axis`: of NumPy's arrays without np.sum's own share of the time."""
+    if type(x) is np.ndarray:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.sum(x, axis=axis, keepdims=keepdims)  # not all packages' ufuncs reduce
+
+
 class Indexed:
     """A cotangent that is zero except at ``index``: what pulling through ``x[index]`` gives.
 

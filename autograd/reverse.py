@@ -8,7 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
-from .primitive import Indexed, Wrapper, check_kept, is_foreign, number, recorded
+from .primitive import Indexed, Wrapper, check_kept, is_foreign, number, recorded, total
 from .rules.indexing import gather_cotangents
 from .watched import Writes, check_unwritten
 
@@ -181,7 +181,7 @@ def fit(c, value):
     wanted = value.shape if isinstance(value, (np.ndarray, Wrapper)) else np.shape(value)
     extra = len(shape) - len(wanted)
     if extra > 0:
-        c = np.add.reduce(c, axis=0 if extra == 1 else tuple(range(extra)))
+        c = total(c, 0 if extra == 1 else tuple(range(extra)))
         shape = shape[extra:]
     if shape != wanted:
         stretched = tuple(
@@ -190,7 +190,7 @@ def fit(c, value):
             if n == 1 and i >= -extra and shape[i + min(extra, 0)] != 1
         )
         if stretched:
-            c = np.add.reduce(c, axis=stretched, keepdims=True)
+            c = total(c, stretched, keepdims=True)
         if np.shape(c) != wanted:
             c = np.broadcast_to(c, wanted)
     if type(value) is float or (recorded(value) and type(value.inside) is float):

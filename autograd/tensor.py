@@ -272,7 +272,7 @@ class Tensor(Duck):
 
     def __bool__(self):
         value = looked_at(self, "the truth")
-        if type(value) is not float and np.size(value) != 1:
+        if type(value) is not float and self.size != 1:
             raise ValueError(
                 f"the truth value of a Tensor of shape {self.shape} is ambiguous: "
                 f"use .any() or .all()"

@@ -8,6 +8,7 @@ is a tuple.
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def value_and_grad(f, argnums=0):
                 f"{type(run.result).__name__}: return one of its parts, or use vjp or jacobian"
             )
         (value,) = run.values
-        if np.size(value) != 1:
+        if math.prod(np.shape(value)) != 1:
             raise ValueError(
                 f"grad needs a function that returns one number; {called(f)} returned shape "
                 f"{np.shape(value)}: reduce it (np.sum, np.mean), or use jacobian, vjp or "

@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from autograd import elementwise, general, softmax
+from autograd import elementwise, general, log_softmax, softmax
 from autograd.batching import broadcasting, everywhere, lifted, shifted, size_of
+from autograd.lazy import is_lazy
 from autograd.primitive import like, registry
 from autograd.rules.random import bernoulli
 
@@ -167,6 +168,9 @@ def dropout(x, p=0.5, generator=None):
 
 def _cross_entropy(logits, labels, mean, kept):
     n, classes = logits.shape
+    if is_lazy(logits) or is_lazy(labels):  # by masks: no element is read or written by its number
+        losses = -np.sum(np.where(_hits(logits, labels), log_softmax(logits, axis=1), 0), axis=1)
+        return np.sum(losses) / n if mean else losses
     # NumPy is quick at reducing over the first axis and over a long last one: few classes are
     # laid out one after the other, where (1024, 10) takes a sixth of the time
     across = classes < 64
@@ -191,9 +195,12 @@ def _cross_entropy_slopes(logits, labels, kept):
     """softmax - one-hot: what the forward kept, if for this very array, or else computed."""
     if kept.get("logits") is logits:
         return kept["slopes"]
-    return softmax(logits, axis=1) - (
-        labels[:, None] == np.arange(logits.shape[1], like=like(labels))
-    )
+    return softmax(logits, axis=1) - _hits(logits, labels)
+
+
+def _hits(logits, labels):
+    """Where the labels' scores stand, (N, C)."""
+    return labels[:, None] == np.arange(logits.shape[1], like=like(labels))
 
 
 def _cross_entropy_batch(operation, args, mapped, options):

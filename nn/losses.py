@@ -15,6 +15,7 @@ silently be (N, N).
 import numpy as np
 
 from autograd import elementwise, log_softmax, relu, softplus, take
+from autograd.lazy import holds, is_lazy
 from autograd.primitive import Wrapper, like, plain, undifferentiated
 
 from .functional import softmax_cross_entropy
@@ -336,7 +337,7 @@ def _checked_labels(name, shape, labels, ignore_index):
     The labels are a copy: a loader may refill its array before backward().
     """
     labels = undifferentiated(labels)
-    labels = labels if isinstance(labels, Wrapper) else np.copy(labels)
+    labels = labels if isinstance(labels, Wrapper) or is_lazy(labels) else np.copy(labels)
     axis = _classes(shape)
     if axis is None or labels.shape != _without(shape, axis):
         raise ValueError(
@@ -348,7 +349,7 @@ def _checked_labels(name, shape, labels, ignore_index):
     if numbers.dtype is not INT:
         kind = numbers.dtype.kind
         whole = kind in "iu" or (
-            kind == "f" and np.all(np.isfinite(numbers) & (numbers == np.floor(numbers)))
+            kind == "f" and holds(np.isfinite(numbers) & (numbers == np.floor(numbers)))
         )
         if not whole:
             raise TypeError(
@@ -357,6 +358,8 @@ def _checked_labels(name, shape, labels, ignore_index):
             )
         labels = labels.astype(int)
         numbers = plain(labels)
+    if is_lazy(numbers):  # nobody knows their values yet
+        return labels, None
     # as unsigned numbers the negative ones are too large: one pass finds both
     inside = not numbers.size or numbers.view(np.uint).max() < classes
     if inside and (ignore_index is None or not 0 <= ignore_index < classes):
@@ -484,14 +487,13 @@ def _pair(name, o, y):
 
 def _weights(name, what, weight, dtype):
     weight = _in(weight, dtype)
-    if not np.all(plain(weight) >= 0):
+    if not holds(weight >= 0):
         raise ValueError(f"{name}: {what} is 0 or more")
     return weight
 
 
 def _check_probabilities(name, what, x):
-    x = plain(x)
-    if not np.all((x >= 0) & (x <= 1)):
+    if not holds((x >= 0) & (x <= 1)):
         raise ValueError(f"{name}: {what} are probabilities or 0 and 1, in [0, 1]")
 
 

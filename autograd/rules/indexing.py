@@ -7,6 +7,7 @@ import numpy as np
 from ..batching import Mapped, everywhere, lifted, ndim
 from ..costs import Counts, free, moved, size, working
 from ..families import linear
+from ..lazy import is_lazy
 from ..primitive import Indexed, kind_of, leaves, like, undifferentiated
 
 
@@ -178,11 +179,37 @@ def _scatter(*gs, indices, shape):
     dtype = max((np.asarray(g).dtype if type(g) is float else g.dtype for g in gs), key=_width)
     out = np.zeros_like(gs[0], shape=shape, dtype=dtype)
     for g, index in zip(gs, indices, strict=True):
-        if is_basic(index):
+        if is_lazy(out):
+            out = _added_lazily(out, g, index)
+        elif is_basic(index):
             out[index] += g
         else:
             np.add.at(out, index, g)
     return out
+
+
+def _added_lazily(out, g, index):
+    """`out` with `g` added at `index`, of slices alone: all that Dask writes to reliably."""
+    if not is_basic(index):
+        raise TypeError(
+            "x[index] of a Dask array, by an array of indices, cannot be pulled back: Dask adds "
+            "nothing up at numbered places; read by slices, or pick by masks, such as "
+            "np.sum(np.where(labels[:, None] == np.arange(n), x, 0), axis=1)"
+        )
+    index = _slices(index, out.shape)
+    part = out[index]
+    if part.size:
+        out[index] = part + g.reshape(part.shape)
+    return out
+
+
+def _slices(index, shape):
+    """A basic index as slices alone: what it reads keeps every axis of `shape`, and has no more."""
+    parts = [part for part in (index if type(index) is tuple else (index,)) if part is not None]
+    rest = [slice(None)] * (len(shape) - sum(part is not Ellipsis for part in parts))
+    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    parts[at : at + 1] = rest
+    return tuple(p if isinstance(p, slice) else slice(p, p + 1 or None) for p in parts)
 
 
 def _width(dtype):

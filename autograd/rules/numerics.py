@@ -10,7 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..batching import flat, shifting
 from ..families import bilinear, composition, constant, general
-from ..primitive import common, plain
+from ..lazy import holds
+from ..primitive import common
 from .indexing import getitem, setitem
 from .selection import array
 
@@ -429,7 +430,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     num, start, stop = operator.index(num), array(start), array(stop)
     if num < 0:
         raise ValueError(f"np.geomspace: the number of samples is 0 or more, not {num}")
-    if np.any(plain(start == 0)) or np.any(plain(stop == 0)):
+    if not holds(start != 0) or not holds(stop != 0):
         raise ValueError("np.geomspace: a geometric sequence cannot include zero")
     ratio = stop / start
     k = np.reshape(counting(ratio, num), (num,) + (1,) * ratio.ndim)

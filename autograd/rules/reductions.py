@@ -11,7 +11,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..batching import arg_reducing, flattening, reducing, shifting
 from ..families import composition, constant, general, linear
-from ..primitive import plain
+from ..lazy import holds
+from ..primitive import plain, total
 from .elementwise import astype, cast, fractional
 from .indexing import getitem
 
@@ -302,16 +303,16 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     a = _array(a)
     if weights is None:
         mean = np.mean(a, axis=axis, keepdims=keepdims)
-        total = math.prod(a.shape[i] for i in _axes(axis, a.ndim)) if returned else None
-        return (mean, np.full_like(mean, total)) if returned else mean
+        count = math.prod(a.shape[i] for i in _axes(axis, a.ndim)) if returned else None
+        return (mean, np.full_like(mean, count)) if returned else mean
     w = _array(weights)
     if w.shape != a.shape:
         w = _along(w, a.shape, axis)
-    total = np.sum(w, axis=axis, keepdims=keepdims)
-    if np.any(plain(total == 0)):
+    sums = np.sum(w, axis=axis, keepdims=keepdims)
+    if not holds(sums != 0):
         raise ZeroDivisionError("average: the weights sum to zero")
-    mean = np.sum(a * w, axis=axis, keepdims=keepdims) / total
-    return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
+    mean = np.sum(a * w, axis=axis, keepdims=keepdims) / sums
+    return (mean, np.broadcast_to(sums, mean.shape)) if returned else mean
 
 
 def _along(w, shape, axis):
@@ -462,7 +463,7 @@ def _quantiles(a, q, axis, method, keepdims, ignore_nan):
     if isinstance(plain(q), (int, float)):  # takes the dtype of the array
         q = q * np.ones_like(a, shape=())
     q = np.stack(q) if isinstance(q, (list, tuple)) else q
-    if not np.all(plain((q >= 0) & (q <= 1))):
+    if not holds((q >= 0) & (q <= 1)):
         raise ValueError("Quantiles must be in the range [0, 1], percentiles in [0, 100]")
     rows = _to_rows(a, axis)
     order, n = np.argsort(rows, axis=-1, kind="stable"), rows.shape[-1]  # NaNs come last
@@ -583,7 +584,7 @@ def _finite(m):
 
 
 def _logsumexp(x, axis=None, keepdims=False):
-    largest = _finite(np.max(x, axis=axis, keepdims=True)) if np.size(x) else 0.0
+    largest = _finite(np.max(x, axis=axis, keepdims=True)) if math.prod(np.shape(x)) else 0.0
     with np.errstate(divide="ignore"):  # log 0 is -inf: the value of a row of -inf
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return y if keepdims else y.reshape(_without(np.shape(x), axis, False))
@@ -617,7 +618,7 @@ def _below(x, axis):
 def _softmax(x, axis=-1):
     # without np.max's and np.sum's own share, a third of a small batch's time
     e = np.exp(_below(x, axis))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    return e / total(e, axis, keepdims=True)
 
 
 def _softmax_rule(g, y, x, axis=-1):
@@ -638,12 +639,12 @@ def _log_softmax(x, axis=-1):
     x = _below(x, axis)
     if not x.size:
         return x  # and no logarithm of empty sums
-    return x - np.log(np.add.reduce(np.exp(x), axis=axis, keepdims=True))
+    return x - np.log(total(np.exp(x), axis, keepdims=True))
 
 
 log_softmax = general(
     _log_softmax,
-    lambda g, y, x, axis=-1: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
+    lambda g, y, x, axis=-1: g - np.exp(y) * total(g, axis, keepdims=True),
     lambda t, y, x, axis=-1: t - np.sum(np.exp(y) * t, axis=axis, keepdims=True),
     batch=shifting("axis", defaults={"axis": -1}),
     name="log_softmax",

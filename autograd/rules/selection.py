@@ -12,7 +12,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..batching import Mapped, everywhere, flattening, ndim, shifted
 from ..families import composition, constant, refused
-from ..primitive import Wrapper, common, plain
+from ..lazy import holds, is_lazy
+from ..primitive import Wrapper, common
 from .indexing import getitem, scatter, setitem
 
 
@@ -58,7 +59,7 @@ def _digitize_batch(operation, args, mapped, options):
     x, right = np.expand_dims(x, -1), options.get("right", False)
     rising = np.all(edges[..., 1:] >= edges[..., :-1], axis=-1, keepdims=True)
     falling = np.all(edges[..., 1:] <= edges[..., :-1], axis=-1, keepdims=True)
-    if not np.all(plain(rising | falling)):
+    if not holds(rising | falling):
         raise ValueError("bins must be monotonically increasing or decreasing")
     above, below = (edges < x, edges >= x) if right else (edges <= x, edges > x)
     return np.sum(np.where(rising, above, below), axis=-1)
@@ -167,7 +168,18 @@ def take(a, indices, axis=None, out=None, mode="raise"):
 def take_along_axis(arr, indices, axis=-1):
     """Elements of `arr` at the positions `indices` on `axis`."""
     arr, axis = flat_if_none(arr, axis)
-    return getitem(arr, index=along(index_array(indices, "take_along_axis"), axis, arr))
+    indices = index_array(indices, "take_along_axis")
+    if is_lazy(arr) or is_lazy(indices):
+        return picked(arr, indices, normalize_axis_index(axis, arr.ndim))
+    return getitem(arr, index=along(indices, axis, arr))
+
+
+def picked(x, indices, axis):
+    """`take_along_axis` by masks: work for every element of x, and none is read by its number."""
+    n = x.shape[axis]
+    numbers = np.arange(n).reshape((n,) + (1,) * (x.ndim - axis))
+    chosen = numbers == np.expand_dims(indices % n, axis)
+    return np.sum(np.where(chosen, np.expand_dims(x, axis + 1), 0), axis=axis)
 
 
 @composition(np.compress)
@@ -289,7 +301,7 @@ def choose(a, choices, out=None, mode="raise"):
     """Of `choices` the element whose number stands in `a`."""
     no_out("choose", out)
     number = within(index_array(a, "choose"), len(choices), mode, "choose")
-    if mode == "raise" and np.any(plain((number < 0) | (number >= len(choices)))):
+    if mode == "raise" and not holds((number >= 0) & (number < len(choices))):
         raise ValueError(f"np.choose: a number in the index array is not in 0..{len(choices) - 1}")
     return np.select([number == k for k in range(len(choices))], [*choices])
 
@@ -335,7 +347,7 @@ def bincount(x, weights=None, minlength=0):
             f"np.bincount: x and weights have one axis and the same length, not the shapes "
             f"{x.shape} and {np.shape(weights)}"
         )
-    if np.any(x < 0):
+    if not holds(x >= 0):
         raise ValueError("np.bincount: x has a negative number")
     return scatter(
         weights, indices=(x,), shape=(max(int(x.max().item()) + 1 if x.size else 0, minlength),)

@@ -40,18 +40,20 @@ def _ordered(function):
     """`function` for the orders "C" and "F"; the others depend on the memory behind an array."""
 
     def forward(x, *args, order="C", **options):
-        if order not in ("C", "F"):
-            raise TypeError(
-                f"{function.__name__.strip('_')}: order={order!r} goes by how an array lies in memory, "
-                f"which is no part of its value; use 'C' or 'F'"
-            )
-        return function(x, *args, order=order, **options)
+        if order == "C":  # what other packages' arrays do not have to be told
+            return function(x, *args, **options)
+        if order == "F":
+            return function(x, *args, order=order, **options)
+        raise TypeError(
+            f"{function.__name__.strip('_')}: order={order!r} goes by how an array lies in memory, "
+            f"which is no part of its value; use 'C' or 'F'"
+        )
 
     return forward
 
 
 def _reshape_back_in_order(g, y, x, order="C", **_):
-    return np.reshape(g, x.shape, order=order)
+    return np.reshape(g, x.shape) if order == "C" else np.reshape(g, x.shape, order=order)
 
 
 def _reshape_batch(operation, args, mapped, options):

@@ -5,6 +5,7 @@ Most operations belong to a family in which half of the rules, or all, follow by
 """
 
 from .batching import broadcasting
+from .lazy import refusing
 from .primitive import Primitive, highest, leaves, no_out, registry
 
 
@@ -15,6 +16,7 @@ def _register(function, operation):
             f"delete it from autograd.primitive.registry first"
         )
     registry[function] = operation
+    refusing(operation)
     return operation
 
 
@@ -146,7 +148,7 @@ class Constant(Primitive):
         """Apply: the highest wrapper, also inside lists and options, decides how."""
         top = highest(leaves([args, options]))
         if top is None:
-            return self.forward(*args, **options)
+            return self.evaluate(args, options)
         return top.bind_constant(self, args, options)
 
 

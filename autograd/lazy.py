@@ -11,9 +11,11 @@ import numpy as np
 
 from .primitive import Wrapper, leaves, plain
 
-_SORTED = "no: sorting needs all elements at once"
-_MATRIX = "no: factors of a matrix need all of it at once"
-_READ = "pulled back for slices, not for indices and masks"
+_SORTED = "no: needs all elements at once"
+_MASK = "no: use np.where"
+_NORM = "of vectors; Frobenius, 1 and inf of matrices"
+_PLAIN = "no initial, where"
+_MATRIX = "no: needs the whole matrix at once"
 
 # The operations of which Dask's arrays do not run every call, and which calls: the support
 # table's column.  Of all others the tests run every sample.
@@ -28,18 +30,39 @@ DASK = {
     "np.linalg.matrix_rank": _MATRIX, "np.linalg.pinv": _MATRIX, "np.linalg.qr": _MATRIX,
     "np.linalg.slogdet": _MATRIX, "np.linalg.svd": _MATRIX, "np.linalg.svdvals": _MATRIX,
     "np.polyfit": _MATRIX, "cofactors": _MATRIX, "cofactors_along": _MATRIX,
-    "np.convolve": "no: sums of shifted slices", "np.correlate": "no: sums of shifted slices",
+    "np.convolve": "no: use sums of slices", "np.correlate": "no: use sums of slices",
     "np.poly": "no", "np.polydiv": "no", "np.polymul": "no", "np.unwrap": "no",
-    "np.bincount": "no: sums by masks", "np.histogram": "no: sums by masks",
-    "np.array_equal": "no: np.all(a == b)", "np.array_equiv": "no: np.all(a == b)",
-    "np.common_type": "no: x.dtype", "np.min_scalar_type": "no: x.dtype",
-    "np.isrealobj": "no: x.dtype", "np.copy": "no: nothing writes into a Dask array",
+    "np.bincount": "no: use sums by masks", "np.histogram": "no: use sums by masks",
+    "np.array_equal": "no: use np.all(a == b)", "np.array_equiv": "no: use np.all(a == b)",
+    "np.common_type": "no: use x.dtype", "np.min_scalar_type": "no: use x.dtype",
+    "np.isrealobj": "no: use x.dtype", "np.copy": "no: nothing writes into a Dask array",
     "np.diag_indices_from": "no", "np.einsum_path": "no",
-    "np.matrix_transpose": "no: np.swapaxes(x, -1, -2)", "np.size": "no: x.size",
-    "np.block": "np.concatenate", "np.diagonal": "no", "np.trace": "no", "np.corrcoef": "no",
-    "np.insert": "no", "np.put_along_axis": "no: np.where", "np.resize": "no",
+    "np.matrix_transpose": "no: use np.swapaxes(x, -1, -2)", "np.size": "no: use x.size",
+    "np.block": "no: use np.concatenate", "np.diagonal": "no", "np.trace": "no",
+    "np.corrcoef": "no",
+    "np.insert": "no", "np.put_along_axis": "no: use np.where", "np.resize": "no",
     "conv": "no", "conv_input": "no", "conv_weight": "no",
-    "np.lib.stride_tricks.sliding_window_view": "no: slices, and np.stack",
+    "np.array_repr": "no", "np.array_str": "no", "np.array2string": "no",
+    "np.may_share_memory": "no", "np.shares_memory": "no", "np.lexsort": _SORTED,
+    "np.digitize": "no", "np.histogram_bin_edges": "no", "np.trim_zeros": "no",
+    "np.compress": _MASK, "np.extract": _MASK, "np.piecewise": "no: use np.where",
+    "np.delete": "no: use np.concatenate of slices", "np.linalg.matrix_power": _MATRIX,
+    "np.linalg.tensorinv": _MATRIX, "np.linalg.tensorsolve": _MATRIX,
+    "np.linalg.inv": "one matrix, in square blocks",
+    "np.linalg.solve": "one matrix, in square blocks, one or more right sides",
+    "np.linalg.norm": _NORM, "np.linalg.vector_norm": _NORM, "np.linalg.matrix_norm": _NORM,
+    "x[index]": "slices, numbers; forward, one list of indices",
+    "np.take": "forward, one list of indices",
+    "setitem": "slices, numbers; a number by a mask of everything",
+    "scatter": "slices, numbers", "np.pad": "mode 'constant', one number",
+    "np.sum": _PLAIN, "np.mean": _PLAIN, "np.prod": _PLAIN, "np.max": _PLAIN, "np.min": _PLAIN,
+    "np.var": _PLAIN, "np.std": _PLAIN, "np.cumsum": "along an axis",
+    "np.cumprod": "along an axis", "np.nan_to_num": "no nan, posinf, neginf",
+    "np.reshape": "order 'C'; axes merged or split evenly", "np.ravel": "order 'C'",
+    "np.repeat": "repeats as a number, along an axis", "np.concatenate": "no dtype",
+    "np.diag": "forward", "np.tril": "of matrices", "np.triu": "of matrices",
+    "np.ix_": "no",
+    "np.lib.stride_tricks.sliding_window_view": "no: use slices, and np.stack",
 }  # fmt: skip
 
 
@@ -66,21 +89,28 @@ def computed(*values):
     return dask.compute(*values)
 
 
-def without(run, name, instead=""):
-    """`run`, which a lazy array among its arguments makes raise TypeError: `name` has no way."""
+def refusing(operation):
+    """Let an operation marked "no" in `DASK` raise TypeError for lazy arrays, and no other."""
+    function = operation.function
+    module = (getattr(function, "__module__", None) or "").replace("numpy", "np", 1)
+    name = f"{module}.{operation.name}" if module.startswith("np") else operation.name
+    calls, _, instead = DASK.get(name, "").partition(": ")
+    if calls != "no":
+        return
+    part = "body" if operation.kind == "composition" else "evaluate"
+    run = getattr(operation, part)
 
     def checked(*args, **options):
         if any(map(is_lazy, leaves([args, options]))):
             raise lacking(name, instead)
         return run(*args, **options)
 
-    return checked
+    setattr(operation, part, checked)
 
 
 def lacking(name, instead=""):
     """The error for an operation that Dask does not have, and what to use instead."""
-    instead = f"use {instead}, or " if instead else ""
     return TypeError(
-        f"{name}: Dask's arrays have no such operation, and as NumPy's the whole array would have "
-        f"to be in memory: {instead}where it fits, compute it first, x.compute()"
+        f"{name} does not run on Dask's arrays{f' ({instead})' if instead else ''}; where the "
+        f"array fits into memory, compute it first: x.compute()"
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import scipy.special
 
+from .lazy import DASK
 from .primitive import Primitive, registry
 from .rules import special  # noqa: F401 - it registers
 
@@ -49,7 +50,7 @@ ARRAYS = {
         "np.polyfit": _NOT_LISTS, "np.select": _NOT_LISTS, "np.insert": _NOT_LISTS,
         "np.repeat": "repeats as a number or list",
     },
-    "Dask": None,
+    "Dask": DASK,
     "CuPy-ready": {
         "np.convolve": _NOT_LISTS, "np.correlate": _NOT_LISTS, "np.interp": _NOT_LISTS,
         "np.piecewise": "functions only, no numbers", "np.polyval": _NOT_LISTS,

@@ -47,12 +47,13 @@ def prelu(x, weight):
     """
     if np.ndim(weight) > 1:
         raise ValueError(f"prelu: weight is one number or a row of them, got {np.shape(weight)}")
-    if np.size(weight) > 1:
+    slopes = math.prod(np.shape(weight))
+    if slopes > 1:
         shape = np.shape(x)
-        if len(shape) < 2 or shape[1] != np.size(weight):
+        if len(shape) < 2 or shape[1] != slopes:
             raise ValueError(
-                f"prelu: for {np.size(weight)} slopes x must have so many channels, as "
-                f"(N, {np.size(weight)}, ...); it has shape {shape}"
+                f"prelu: for {slopes} slopes x must have so many channels, as "
+                f"(N, {slopes}, ...); it has shape {shape}"
             )
         weight = np.reshape(weight, (-1, *(1,) * (len(shape) - 2)))
     elif np.ndim(weight):

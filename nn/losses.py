@@ -80,7 +80,7 @@ def hinge(scores, y, reduction="mean", *, margin=1.0):
     array([0. , 0.5, 2. ])
     """
     scores, y = _pair("hinge", scores, y)
-    if not np.all(np.abs(plain(y)) == 1):
+    if not holds(np.abs(y) == 1):
         raise ValueError("hinge: y is -1 or 1; for class numbers use multi_margin")
     return _reduced("hinge", relu(margin - y * scores), reduction)
 
@@ -419,7 +419,7 @@ def _weighted(name, losses, spread, weight, labels, counted, shape, reduction):
     if reduction == "sum":
         return np.sum(losses)
     total = np.sum(share)
-    if not np.all(plain(total)):
+    if not holds(total != 0):
         raise ValueError(
             f"{name}: the mean over no examples is not defined: all labels are ignored, or of "
             f"classes of weight 0"

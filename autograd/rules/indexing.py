@@ -10,8 +10,15 @@ from ..families import linear
 from ..lazy import is_lazy
 from ..primitive import Indexed, kind_of, leaves, like, undifferentiated
 
+_BY_MASKS = (
+    "use np.where(mask, ..., ...), and to pick a column of each row "
+    "np.sum(np.where(labels[:, None] == np.arange(n), x, 0), axis=1)"
+)
+
 
 def _getitem(x, index):
+    if is_lazy(x):
+        _check_lazy(index)
     # a Python float has no elements, but float[()] and float[None] are fine in NumPy
     return (x if hasattr(x, "shape") else np.float64(x))[index]
 
@@ -192,15 +199,45 @@ def _added_lazily(out, g, index):
     """`out` with `g` added at `index`, of slices alone: all that Dask writes to reliably."""
     if not is_basic(index):
         raise TypeError(
-            "x[index] of a Dask array, by an array of indices, cannot be pulled back: Dask adds "
-            "nothing up at numbered places; read by slices, or pick by masks, such as "
-            "np.sum(np.where(labels[:, None] == np.arange(n), x, 0), axis=1)"
+            "x[index] of a Dask array, by a list of indices, cannot be pulled back: Dask adds "
+            f"nothing up at numbered places; {_BY_MASKS}"
         )
     index = _slices(index, out.shape)
     part = out[index]
     if part.size:
         out[index] = part + g.reshape(part.shape)
     return out
+
+
+def _written_lazily(x, v, index):
+    """A copy of `x` with ``x[index] = v``, by slices alone or by one mask of everything."""
+    if kind_of(index) == "b" and np.shape(index) == x.shape and not np.ndim(v):
+        return np.where(index, v, x)
+    if not is_basic(index):
+        raise TypeError(f"x[index] = v of a Dask array takes slices and numbers; {_BY_MASKS}")
+    read = x[index].shape
+    index = _slices(index, x.shape)
+    out = x.copy()
+    part = out[index]
+    if part.size:
+        v = np.broadcast_to(v, read) if np.ndim(v) <= len(read) else np.reshape(v, read)
+        out[index] = np.reshape(v, part.shape)
+    return out
+
+
+def _check_lazy(index):
+    """TypeError for the indices that a Dask array does not read by, or not in NumPy's shape."""
+    parts = index if type(index) is tuple else (index,)
+    arrays = [np.asarray(part) for part in parts if not is_basic(part) and not is_lazy(part)]
+    if (
+        any(map(is_lazy, parts))
+        or len(arrays) > 1
+        or any(a.ndim != 1 or a.dtype.kind not in "iu" or not a.size for a in arrays)
+    ):
+        raise TypeError(
+            "x[index] of a Dask array takes slices, numbers and one list of indices, not masks "
+            f"(the shape of what they read is not known before it is); {_BY_MASKS}"
+        )
 
 
 def _slices(index, shape):
@@ -230,6 +267,8 @@ scatter = linear(
 
 
 def _setitem(x, v, index):
+    if is_lazy(x):
+        return _written_lazily(x, v, index)
     out = x.copy() if hasattr(x, "copy") else np.array(x)
     out = np.array(out) if isinstance(out, np.generic) else out
     out[index] = v

@@ -26,6 +26,7 @@ from ..batching import (
 )
 from ..costs import moved
 from ..families import composition, constant, linear
+from ..lazy import is_lazy, lacking
 from ..primitive import Wrapper
 from .indexing import scatter, setitem
 
@@ -647,8 +648,14 @@ def _pad_batch(operation, args, mapped, options):
     return operation.apply([x], options | pairs)
 
 
+def _padded(x, *, pad_width, mode="constant", **options):
+    if mode != "constant" and is_lazy(x):  # what Dask makes of the other modes has other shapes
+        raise lacking(f"pad in the mode {mode!r}", "use np.concatenate of slices")
+    return np.pad(x, pad_width, mode, **options)
+
+
 _pad = linear(
-    lambda x, *, pad_width, mode="constant", **options: np.pad(x, pad_width, mode, **options),
+    _padded,
     _pad_pull,
     batch=_pad_batch,
     drop=("constant_values",),

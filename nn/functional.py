@@ -169,7 +169,9 @@ def dropout(x, p=0.5, generator=None):
 def _cross_entropy(logits, labels, mean, kept):
     n, classes = logits.shape
     if is_lazy(logits) or is_lazy(labels):  # by masks: no element is read or written by its number
-        losses = -np.sum(np.where(_hits(logits, labels), log_softmax(logits, axis=1), 0), axis=1)
+        hits = _hits(logits, labels)
+        losses = -np.sum(np.where(hits, log_softmax(logits, axis=1), 0), axis=1)
+        losses = np.where(np.any(hits, axis=1), losses, np.nan)  # labels out of range
         return np.sum(losses) / n if mean else losses
     # NumPy is quick at reducing over the first axis and over a long last one: few classes are
     # laid out one after the other, where (1024, 10) takes a sixth of the time

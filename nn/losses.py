@@ -358,8 +358,9 @@ def _checked_labels(name, shape, labels, ignore_index):
             )
         labels = labels.astype(int)
         numbers = plain(labels)
-    if is_lazy(numbers):  # nobody knows their values yet
-        return labels, None
+    if is_lazy(numbers):  # their values are not there yet to be checked
+        counted = labels != ignore_index
+        return (labels, None) if ignore_index is None else (labels * counted, counted)
     # as unsigned numbers the negative ones are too large: one pass finds both
     inside = not numbers.size or numbers.view(np.uint).max() < classes
     if inside and (ignore_index is None or not 0 <= ignore_index < classes):

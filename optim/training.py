@@ -51,6 +51,7 @@ def fit(
     batch_size=32, shuffle=True, generator=None, validation=None, metrics=None, monitor=None,
     patience=None, schedule=None, schedule_every="epoch", clip_norm=None, clip_value=None,
     ratios=False, callbacks=(), progress=True, checkpoint=None, every="epoch", keep=3, resume=False,
+    cluster=None,
 ):  # fmt: skip
     """Train a Module in place; returns the `History`.
 
@@ -76,6 +77,9 @@ def fit(
     clip_norm, clip_value   ceilings on the gradient's norm and on each of its components
     ratios       whether to record ‖Δw‖ / ‖w‖ of every parameter, in one step of each epoch
     callbacks    functions of the `Run`, called behind every epoch, or `Callback`s
+    cluster      a client of dask.distributed: its workers hold the data, an array's part each, and
+                 compute the gradients, see `optim.distributed`.  The loss has to be a mean over the
+                 examples, all of one weight, and the model without batch norm
     progress     whether to show it: by tqdm, or a line an epoch where that is missing
     checkpoint   a folder to save the run in, as `optim.save` does: all that training goes by,
                  behind `every` epoch or so many steps, and at the end.  The last `keep` files are
@@ -121,6 +125,12 @@ def fit(
     recorded += [f"val_{name}" for name in recorded if validation is not None]
     if monitor not in recorded:
         raise ValueError(f"fit: monitor={monitor!r} is not recorded; {', '.join(recorded)} are")
+    shards = None
+    if cluster is not None:
+        from .distributed import Shards
+
+        shards = Shards(cluster, model, data, loss)
+        data = shards.numbered
     batches = _batches(data, batch_size, shuffle, generator)
     held_out = None if validation is None else _batches(validation, AT_ONCE)
     history = History(monitor)
@@ -144,7 +154,9 @@ def fit(
     ):
         calls += [Behind(show), *([keeper] if keeper else [])]
         try:
-            stopped = _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls)
+            stopped = _epochs(
+                run, epochs, patience, batches, held_out, loss, metrics, calls, shards
+            )
             if keeper:
                 keeper.on_end(run)
             history.stopped = stopped
@@ -163,13 +175,13 @@ def fit(
     return history
 
 
-def _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls):
+def _epochs(run, epochs, patience, batches, held_out, loss, metrics, calls, shards):
     """Train epoch by epoch; returns why it ended, as `History.stopped` has it."""
     model, history = run.model, run.history
     while not (reason := _over(run, epochs, patience)):
         run.epoch += not run.totals.batches  # a resumed run may be in the midst of its epoch
         model.train()
-        row = _epoch(run, batches, loss, calls)
+        row = _epoch(run, batches, shards or loss, calls)
         if held_out is not None:
             found = evaluate(model, held_out, loss, metrics)
             row |= {f"val_{name}": value for name, value in found.items()}
@@ -384,6 +396,8 @@ def _cycle(batches):
 
 def _loss(model, loss, batch):
     """The loss of a batch, and the outputs, None where the model computes its own loss."""
+    if hasattr(loss, "numbered"):  # on a cluster
+        return loss.of(model, batch)
     if loss is None:
         return model.loss(*batch), None
     if len(batch) < 2:

@@ -21,6 +21,7 @@ import numpy as np
 from ..batching import broadcasting, lifted, ndim, shifting, stacked
 from ..costs import by_matrix, called_by_matrix
 from ..families import composition, constant, general
+from ..lazy import is_lazy
 from ..primitive import like, looked_at
 from .elementwise import cast
 from .products import _column, _diagonal, _row, _t
@@ -515,6 +516,8 @@ def _matrix_norm(x, ord, axis):
 @composition(np.linalg.norm, kinks="0: zero; ties of largest or smallest: shared")
 def norm(x, ord=None, axis=None, keepdims=False):
     """Norms of vectors (one axis), matrices (two) or, with neither ord nor axis, of everything."""
+    if is_lazy(ord):
+        raise TypeError("norm: the order is a number, not an array that is computed later")
     ndim = np.ndim(x)
     everything = axis is None and ord is None
     if axis is None:

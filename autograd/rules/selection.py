@@ -161,6 +161,8 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     a, axis = flat_if_none(a, axis)
     axis = normalize_axis_index(axis, a.ndim)
     indices = within(index_array(indices, "take"), a.shape[axis], mode, "take")
+    if is_lazy(indices) and a.ndim == indices.ndim == 1:
+        return picked(a, indices, 0)
     return getitem(a, index=(slice(None),) * axis + (indices,))
 
 

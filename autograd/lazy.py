@@ -54,6 +54,7 @@ DASK = {
     "x[index]": "slices, numbers; forward, one list of indices",
     "np.take": "forward, one list of indices",
     "setitem": "slices, numbers; a number by a mask of everything",
+    "cross_entropy": "no labels to ignore, unless ignore_index is given",
     "scatter": "slices, numbers", "np.pad": "mode 'constant', one number",
     "np.sum": _PLAIN, "np.mean": _PLAIN, "np.prod": _PLAIN, "np.max": _PLAIN, "np.min": _PLAIN,
     "np.var": _PLAIN, "np.std": _PLAIN, "np.cumsum": "along an axis",

@@ -358,9 +358,9 @@ def _checked_labels(name, shape, labels, ignore_index):
             )
         labels = labels.astype(int)
         numbers = plain(labels)
-    if is_lazy(numbers):  # their values are not there yet to be checked
-        counted = labels != ignore_index
-        return (labels, None) if ignore_index is None else (labels * counted, counted)
+    if is_lazy(numbers):  # their values are not there yet; the loss is nan for those out of range
+        counted = None if ignore_index in (None, -100) else labels != ignore_index
+        return (labels, None) if counted is None else (labels * counted, counted)
     # as unsigned numbers the negative ones are too large: one pass finds both
     inside = not numbers.size or numbers.view(np.uint).max() < classes
     if inside and (ignore_index is None or not 0 <= ignore_index < classes):

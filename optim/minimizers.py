@@ -11,6 +11,7 @@ import functools
 import numpy as np
 
 from autograd import Tensor, hessian, hvp, jacobian, value_and_grad
+from autograd.lazy import computed
 from autograd.tree import flatten, paths
 
 WITHOUT_GRADIENT = ("nelder-mead", "powell", "cobyla", "cobyqa")
@@ -29,7 +30,8 @@ def minimize(f, x0, method="L-BFGS-B", **settings):
     settings   SciPy's ``tol``, ``options``, ``bounds``, ``callback`` and so on, for the vector
                of all elements in the order of the leaves
 
-    Returns SciPy's result; its ``x`` is a container like `x0`, with the dtypes of `x0`.
+    Returns SciPy's result; its ``x`` is a container like `x0`, with the dtypes of `x0`.  Where f
+    computes with Dask's arrays, each evaluation computes value and gradient in one go through them.
 
     >>> found = minimize(
     ...     lambda p: (p["a"] - 1) ** 2 + np.sum((p["b"] - p["a"]) ** 2),
@@ -47,7 +49,9 @@ def minimize(f, x0, method="L-BFGS-B", **settings):
     name = method.lower() if isinstance(method, str) else ""
     derivatives = {} if name in WITHOUT_GRADIENT else {"jac": True}
     if name in BY_PRODUCTS:
-        derivatives["hessp"] = lambda v, u: hvp(g, (v,), (u.astype(float),))[0]  # SciPy tries int8
+        derivatives["hessp"] = lambda v, u: _one(
+            hvp(g, (v,), (u.astype(float),))[0]  # SciPy tries int8
+        )
     if name in BY_HESSIAN:
         derivatives["hess"] = hessian(g)
     both = value_and_grad(g)
@@ -56,7 +60,7 @@ def minimize(f, x0, method="L-BFGS-B", **settings):
         return _number(g(v))
 
     def value_and_slope(v):
-        result, slope = both(v)
+        result, slope = computed(*both(v))
         return _number(result), slope
 
     found = scipy.optimize.minimize(
@@ -150,7 +154,11 @@ def _like(x0, vector):
 
 
 def _number(result):
-    return float(np.reshape(result, ()))
+    return float(np.reshape(_one(result), ()))
+
+
+def _one(value):
+    return computed(value)[0]
 
 
 def _value(leaf):

@@ -1,10 +1,17 @@
 """On Dask's arrays everything is recorded and walked without computing, or raises."""
 
+import os
+import resource
+
 import dask
 import dask.array as da
 import numpy as np
+import pytest
+from distributed import Client, LocalCluster
 
 import autograd
+import nn
+import optim
 from autograd import Tensor, support
 from autograd.primitive import plain
 from autograd.tree import flatten
@@ -28,14 +35,13 @@ def refusing(*args, **options):
 def results(sample, place):
     """The values of a call, its gradient and tangents."""
     xs = tuple(sample.inputs())
-    found = [plain(y) for y in flatten(sample.call(list(map(Tensor, xs))))[0]]
-    if not xs:
-        return found
-    ys, pull = autograd.vjp(lambda *xs: outputs(sample.call(xs)), *xs)
+    ys, pull = autograd.vjp(lambda *xs: outputs(sample.call(xs)), *xs) if xs else ([], None)
+    if not ys:
+        return [plain(y) for y in flatten(sample.call(list(map(Tensor, xs))))[0]]
     us = [place(weights(np.shape(y), 7 + k)) for k, y in enumerate(ys)]
     vs = tuple(place(weights(np.shape(x), 40 + k)) for k, x in enumerate(xs))
     tangents = autograd.jvp(lambda *xs: outputs(sample.call(xs)), xs, vs)[1]
-    return [*found, *pull(us), *tangents]
+    return [*ys, *pull(us), *tangents]
 
 
 def runs_lazily(sample):
@@ -78,3 +84,131 @@ def test_what_the_table_excepts_does_not_run():
             assert "asked to compute" not in str(error), sample.id
             failed |= in_table(sample)
     assert set(support.ARRAYS["Dask"]) <= failed
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (np.linalg.det, "np.linalg.det does not run on Dask's arrays.*x.compute()"),
+        (np.argsort, "np.argsort does not run.*needs all elements at once"),
+        (lambda x: np.sort(x), "np.sort does not run"),
+        (lambda x: x[x > 0], "getitem: .*masks.*np.where"),
+        (lambda x: np.pad(x, 1, "wrap"), "pad in the mode 'wrap' does not run.*np.concatenate"),
+        (lambda x: np.convolve(x[0], x[1]), "np.convolve does not run.*sums of slices"),
+    ],
+)
+def test_what_dask_lacks_raises_before_anything_is_computed(call, message):
+    x = Tensor(place(np.ones((2, 2))))
+    with dask.config.set(scheduler=refusing), pytest.raises(TypeError, match=message):
+        call(x)
+
+
+def test_a_gradient_is_a_graph_of_dasks():
+    """Nothing is computed on the way; parameters may be NumPy's, where the data is Dask's."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(6, 3)), rng.normal(size=3)
+    expected = 2 * x.T @ (x @ w) / 6
+    with dask.config.set(scheduler=refusing):
+        v = Tensor(w)
+        np.mean((place(x) @ v) ** 2).backward()
+        g = autograd.grad(lambda w: np.mean((place(x) @ w) ** 2))(place(w))
+    for found in (v.grad, g):
+        assert isinstance(found, da.Array)
+        np.testing.assert_allclose(found.compute(scheduler="synchronous"), expected, rtol=1e-12)
+
+
+def test_labels_out_of_range_spoil_the_loss():
+    """They cannot be checked before they are computed: the loss is nan, and no other number."""
+    logits = Tensor(place(np.zeros((4, 3))))
+    for labels, loss in (
+        ([0, 1, 2, 2], np.log(3)),
+        ([0, 3, 2, 2], np.nan),
+        ([0, -1, 2, 2], np.nan),
+    ):
+        found = nn.cross_entropy(logits, place(labels)).data.compute(scheduler="synchronous")
+        np.testing.assert_allclose(found, loss)
+
+
+# --- larger than memory ---------------------------------------------------------------------------
+
+LIMIT = 160 * 2**20  # bytes, of each of two workers; an idle one takes 90 MB
+FEATURES = 256
+
+
+def by_hand(x, y, labels, w, mlp):
+    """Sums over a block of the two losses, and of their gradients, by lecture A's formulas."""
+    x = x.astype(float)
+    z = x @ w
+    p = 1 / (1 + np.exp(-z))
+    first = np.sum(np.log1p(np.exp(z)) - y * z), x.T @ (p - y)
+    u, b, v, c = (a.astype(float) for a in mlp)
+    h = np.tanh(x @ u.T + b)
+    s = np.exp(h @ v.T + c)
+    s /= s.sum(axis=1, keepdims=True)
+    delta = s - np.eye(len(c))[labels]
+    below = (delta @ v) * (1 - h**2)
+    loss = -np.sum(np.log(s[np.arange(len(x)), labels]))
+    return [*first, loss, below.T @ x, below.sum(axis=0), delta.T @ h, delta.sum(axis=0)]
+
+
+def test_gradients_of_more_data_than_memory():
+    """Logistic regression and an MLP, on data of four times a worker's memory limit."""
+    rows = 2**13
+    n = 4 * LIMIT // (4 * FEATURES)
+    rng = da.random.default_rng(0)
+    x = rng.random((n, FEATURES), dtype=np.float32, chunks=(rows, FEATURES))
+    y, labels = (rng.integers(0, k, n, chunks=rows) for k in (2, 4))
+    assert x.nbytes == 4 * LIMIT and x.blocks[0].nbytes == 2**23
+    autograd.seed(0)
+    w = Tensor(np.linspace(-0.1, 0.1, FEATURES, dtype=np.float32))
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.Tanh(), nn.Linear(8, 4))
+    z = x @ w
+    logistic, mlp = np.mean(np.logaddexp(0, z) - y * z), nn.cross_entropy(model(x), labels)
+    logistic.backward()
+    mlp.backward()
+    parameters = model.parameters()
+    wanted = (logistic.data, w.grad), (mlp.data, *(p.grad for p in parameters))
+    keep = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
+    with (
+        dask.config.set(keep),  # nothing goes to disk: beyond its limit a worker is killed
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        processes = client.run(os.getpid)
+        found = [value for values in wanted for value in dask.compute(*values)]
+        assert client.run(os.getpid) == processes
+        peaks = client.run(resource.getrusage, resource.RUSAGE_SELF)
+    assert max(usage.ru_maxrss for usage in peaks.values()) * 1024 < LIMIT
+    expected = 0
+    values = w.data, [p.data for p in parameters]
+    for block in zip(*(a.to_delayed().ravel() for a in (x, y, labels)), strict=True):
+        sums = by_hand(*dask.compute(*block, scheduler="synchronous"), *values)
+        expected = [a + b for a, b in zip(expected or [0] * len(sums), sums, strict=True)]
+    for f, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(f, e / n, rtol=1e-3, atol=1e-5)
+
+
+def test_lbfgs_finds_the_same_optimum():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    y = (x @ [1.0, -2.0, 0.5] + rng.normal(size=400) > 0).astype(float)
+
+    def fitted(x, y, method="L-BFGS-B"):
+        def loss(p):
+            z = x @ p["w"] + p["b"]
+            return np.mean(np.logaddexp(0, z) - y * z) + 0.01 * np.sum(p["w"] ** 2)
+
+        return optim.minimize(loss, {"w": np.zeros(3), "b": np.zeros(())}, method, tol=1e-12)
+
+    here = fitted(x, y)
+    assert np.linalg.norm(here.jac) < 1e-6
+    with dask.config.set(scheduler="synchronous"):
+        there = [fitted(place(x), place(y), method) for method in ("L-BFGS-B", "Newton-CG")]
+    for found in there:
+        np.testing.assert_allclose(found.x["w"], here.x["w"], rtol=1e-5)
+        np.testing.assert_allclose(found.x["b"], here.x["b"], rtol=1e-5)

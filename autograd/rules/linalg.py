@@ -479,8 +479,14 @@ euclid = general(
 )
 
 
+def _check_order(ord):
+    if is_lazy(ord):
+        raise TypeError("norm: the order is a number, not an array that is computed later")
+
+
 def _vector_norm(x, ord, axis):
     """Along a tuple of axes, which are kept."""
+    _check_order(ord)
     if ord is None or ord == 2:
         return euclid(x, axis=axis)
     if isinstance(ord, str):
@@ -499,6 +505,7 @@ def _vector_norm(x, ord, axis):
 
 def _matrix_norm(x, ord, axis):
     """Of the matrices in two axes, which are kept."""
+    _check_order(ord)
     rows, columns = axis
     if ord in (None, "fro", "f"):
         return euclid(x, axis=axis)
@@ -516,8 +523,6 @@ def _matrix_norm(x, ord, axis):
 @composition(np.linalg.norm, kinks="0: zero; ties of largest or smallest: shared")
 def norm(x, ord=None, axis=None, keepdims=False):
     """Norms of vectors (one axis), matrices (two) or, with neither ord nor axis, of everything."""
-    if is_lazy(ord):
-        raise TypeError("norm: the order is a number, not an array that is computed later")
     ndim = np.ndim(x)
     everything = axis is None and ord is None
     if axis is None:

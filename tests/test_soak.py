@@ -19,7 +19,7 @@ from autograd import Tensor, graph, repeat, scopes
 from autograd.primitive import registry
 from benchmarks import soak
 
-# --- growth ----------------------------------------------------------------------------------------
+# --- growth ---------------------------------------------------------------------------------------
 
 
 def growth(program, steps=600):
@@ -86,7 +86,7 @@ def test_a_graph_that_is_kept_is_found(few_calls_kept):
     assert growth(leaking)[0] > 400
 
 
-# --- exceptions: engine ----------------------------------------------------------------------------
+# --- exceptions: engine ---------------------------------------------------------------------------
 
 BREAKS = [
     (registry[np.tanh], "forward"), (registry[np.tanh], "pulls"), (nn.functional.linear, "pulls"),
@@ -178,7 +178,7 @@ def test_a_failing_rule_leaves_the_engine_as_it_was(name, part):
         np.testing.assert_array_equal(found, expected)
 
 
-# --- exceptions: fit -------------------------------------------------------------------------------
+# --- exceptions: fit ------------------------------------------------------------------------------
 
 
 class Thrower(optim.Callback):
@@ -213,7 +213,7 @@ def fitted(*callbacks, batches=None):
 
 @pytest.fixture(scope="module")
 def states():
-    """Those behind each of the twelve steps of a run in which nothing is thrown, the first ahead."""
+    """The first, and those behind each of the twelve steps, where nothing is thrown."""
     whole = Thrower(soak.Training())
     fitted(whole)
     assert len(whole.states) == 13

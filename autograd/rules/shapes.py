@@ -46,8 +46,8 @@ def _ordered(function):
         if order == "F":
             return function(x, *args, order=order, **options)
         raise TypeError(
-            f"{function.__name__.strip('_')}: order={order!r} goes by how an array lies in memory, "
-            f"which is no part of its value; use 'C' or 'F'"
+            f"{function.__name__.strip('_')}: order={order!r} goes by how an array lies in "
+            f"memory, which is no part of its value; use 'C' or 'F'"
         )
 
     return forward
@@ -79,10 +79,11 @@ def _reshape(x, shape, **options):
 
 
 def _reshape_arguments(args, options):
-    """The shape first, and under one name: NumPy 2.0 calls it ``newshape``, later ones ``shape``."""
+    """The shape under one name, and first: NumPy 2.0 calls it ``newshape``."""
     args, options = reshape.canonical(args, options)
-    shape = {"shape": options.pop(name) for name in ("shape", "newshape") if name in options}
-    return args, shape | options
+    for name in {"shape", "newshape"} & options.keys():
+        options = {"shape": options.pop(name)} | options
+    return args, options
 
 
 reshape = linear(

@@ -110,6 +110,18 @@ def refusing(operation):
     setattr(operation, part, checked)
 
 
+def lazily(operation, function):
+    """Have `function` run in the place of an operation whose first argument is lazy."""
+    run = operation.evaluate
+
+    def evaluate(values, options):
+        if type(values[0]) is not np.ndarray and is_lazy(values[0]):
+            return function(*values, **options)
+        return run(values, options)
+
+    operation.evaluate = evaluate
+
+
 def lacking(name, instead=""):
     """The error for an operation that Dask does not have, and what to use instead."""
     return TypeError(

@@ -21,15 +21,17 @@ CORE = {
     "autograd.reads": [],
     "autograd.primitive": ["autograd.reads"],
     "autograd.costs": ["autograd.primitive"],
+    "autograd.lazy": ["autograd.primitive"],
     "autograd.batching": ["autograd.primitive"],
-    "autograd.families": ["autograd.batching", "autograd.primitive"],
+    "autograd.families": ["autograd.batching", "autograd.lazy", "autograd.primitive"],
     "autograd.graph": [],
     "autograd.watched": ["autograd.graph", "autograd.primitive", "autograd.reads"],
     "autograd.scopes": ["autograd.graph"],
     "autograd.tree": [],
     "autograd.repeat": [],
     "autograd.rules.*": [
-        "autograd.batching", "autograd.costs", "autograd.families", "autograd.primitive",
+        "autograd.batching", "autograd.costs", "autograd.families", "autograd.lazy",
+        "autograd.primitive",
         "autograd.reads",
         "autograd.repeat", "autograd.rules.*",
     ],
@@ -100,6 +102,7 @@ AROUND = (
 # What the two packages may use besides autograd's public names.
 NN = [
     "autograd.batching",
+    "autograd.lazy",
     "autograd.costs",
     "autograd.primitive",
     "autograd.repeat",
@@ -125,7 +128,8 @@ OPTIM = [
 # What the modules of optim that differentiate may use besides autograd's public names, and what
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {
-    "optim.minimizers": ["autograd.tree"],
+    "optim.distributed": ["autograd"],
+    "optim.minimizers": ["autograd.lazy", "autograd.tree"],
     "optim.training": ["autograd.audit", "autograd.repeat", "nn.data", "nn.module"],
     "nn.estimators": ["optim", "optim.*"],
 }

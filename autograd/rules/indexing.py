@@ -7,7 +7,7 @@ import numpy as np
 from ..batching import Mapped, everywhere, lifted, ndim
 from ..costs import Counts, free, moved, size, working
 from ..families import linear
-from ..lazy import is_lazy
+from ..lazy import is_lazy, lazily
 from ..primitive import Indexed, kind_of, leaves, like, undifferentiated
 
 _BY_MASKS = (
@@ -17,7 +17,7 @@ _BY_MASKS = (
 
 
 def _getitem(x, index):
-    if is_lazy(x):
+    if type(x) is not np.ndarray and is_lazy(x):
         _check_lazy(index)
     # a Python float has no elements, but float[()] and float[None] are fine in NumPy
     return (x if hasattr(x, "shape") else np.float64(x))[index]
@@ -186,26 +186,26 @@ def _scatter(*gs, indices, shape):
     dtype = max((np.asarray(g).dtype if type(g) is float else g.dtype for g in gs), key=_width)
     out = np.zeros_like(gs[0], shape=shape, dtype=dtype)
     for g, index in zip(gs, indices, strict=True):
-        if is_lazy(out):
-            out = _added_lazily(out, g, index)
-        elif is_basic(index):
+        if is_basic(index):
             out[index] += g
         else:
             np.add.at(out, index, g)
     return out
 
 
-def _added_lazily(out, g, index):
-    """`out` with `g` added at `index`, of slices alone: all that Dask writes to reliably."""
-    if not is_basic(index):
-        raise TypeError(
-            "x[index] of a Dask array, by a list of indices, cannot be pulled back: Dask adds "
-            f"nothing up at numbered places; {_BY_MASKS}"
-        )
-    index = _slices(index, out.shape)
-    part = out[index]
-    if part.size:
-        out[index] = part + g.reshape(part.shape)
+def _scatter_lazily(*gs, indices, shape):
+    """The same by slices alone: all that Dask writes to reliably."""
+    out = np.zeros_like(gs[0], shape=shape, dtype=max((g.dtype for g in gs), key=_width))
+    for g, index in zip(gs, indices, strict=True):
+        if not is_basic(index):
+            raise TypeError(
+                "x[index] of a Dask array, by a list of indices, cannot be pulled back: Dask adds "
+                f"nothing up at numbered places; {_BY_MASKS}"
+            )
+        index = _slices(index, out.shape)
+        part = out[index]
+        if part.size:
+            out[index] = part + g.reshape(part.shape)
     return out
 
 
@@ -264,11 +264,10 @@ scatter = linear(
     name="scatter",
     doc="Zeros of a shape with each array added at its index: the transpose of reading elements.",
 )
+lazily(scatter, _scatter_lazily)
 
 
 def _setitem(x, v, index):
-    if is_lazy(x):
-        return _written_lazily(x, v, index)
     out = x.copy() if hasattr(x, "copy") else np.array(x)
     out = np.array(out) if isinstance(out, np.generic) else out
     out[index] = v
@@ -296,6 +295,7 @@ setitem = linear(
     name="setitem",
     doc="A copy of x with ``x[index] = v``.",
 )
+lazily(setitem, _written_lazily)
 
 pick = linear(
     lambda x, index: x[index],

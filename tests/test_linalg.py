@@ -253,6 +253,13 @@ def test_equal_singular_values_have_finite_right_gradients(a):
         assert np.all(np.isfinite(gradients(np.sum(y), y)))
 
 
+@pytest.mark.parametrize("p", [None, 2, -2])
+def test_the_condition_number_of_a_singular_matrix_is_what_numpy_says(p):
+    """Infinity, or 0 for p = -2: by singular values, without an inverse that does not exist."""
+    a = np.diag([2.0, 1.0, 0.0])
+    assert np.linalg.cond(Tensor(a), p).item() == np.linalg.cond(a, p)
+
+
 def test_a_zero_singular_value_gives_no_infinity():
     a = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
     slope = grad(lambda a: np.sum(np.linalg.svdvals(a) ** 2))(a)

@@ -200,6 +200,8 @@ BAD = {
     "linspace": (ValueError, "0 or more, not -1", lambda: np.linspace(T[0], 1.0, -1)),
     "linspace int": (TypeError, "dtype=int64", lambda: np.linspace(T[0], 1.0, 3, dtype=int)),
     "geomspace": (ValueError, "include zero", lambda: np.geomspace(T[0], 1.0)),
+    "geomspace of some": (ValueError, "include zero", lambda: np.geomspace(T, 1.0 + T)),
+    "geomspace to some": (ValueError, "include zero", lambda: np.geomspace(1.0 + T, T)),
     "roots": (TypeError, "roots has no derivative rule", lambda: np.roots(T)),
 }  # fmt: skip
 

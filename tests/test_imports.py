@@ -133,14 +133,17 @@ DIFFERENTIATES = {
     "optim.training": ["autograd.audit", "autograd.repeat", "nn.data", "nn.module"],
     "nn.estimators": ["optim", "optim.*"],
 }
-# What is imported when first asked for, and may stand on scikit-learn, SciPy and the like.
+# What is imported when first asked for, and may stand on scikit-learn, SciPy and the like; or does
+# so in a function that is given what only these make.
 LATER = [
+    "autograd.lazy",
     "autograd.rules.special",
     "nn.data.augmentation",
     "nn.data.encoding",
     "nn.estimators",
     "optim.callbacks",
     "optim.checkpoint",
+    "optim.distributed",
     "optim.history",
     "optim.metrics",
     "optim.minimizers",

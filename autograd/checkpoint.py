@@ -11,7 +11,7 @@ import numpy as np
 from .batch import Batch
 from .batching import Same
 from .graph import BASE, CONSTANT, Leaf, history, levels
-from .primitive import Primitive, Wrapper, brief, highest, plain
+from .primitive import Primitive, Wrapper, brief, highest, kind_of, plain
 from .repeat import Memo
 from .tensor import Tensor, handle
 from .transforms import called, jvp, named, vjp
@@ -77,7 +77,10 @@ class _Program:
         self.moving = None
 
     def run(self, arrays):
-        """Those of the results that depend on the arrays."""
+        """Those of the results that may depend on the arrays.
+
+        Wherever f takes a derivative of its own, results that depend on them come out plain.
+        """
         leaves = list(self.leaves)
         for place, x, kind in zip(self.places, arrays, self.kinds, strict=True):
             leaves[place] = x if kind is None else _constant(x)
@@ -89,8 +92,8 @@ class _Program:
             raise
         outputs, rebuild = flatten(result)
         if self.moving is None:
-            self.moving = [i for i, y in enumerate(outputs) if isinstance(y, Wrapper)]
-            self.constants = [None if isinstance(y, Wrapper) else y for y in outputs]
+            self.moving = [i for i, y in enumerate(outputs) if _may_move(y)]
+            self.constants = [None if _may_move(y) else y for y in outputs]
             self.rebuild_result = rebuild
         return [outputs[i] for i in self.moving]
 
@@ -196,6 +199,10 @@ recomputed = _Recomputed(
 
 def _takes_part(x):
     return isinstance(x, Wrapper) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+
+
+def _may_move(y):
+    return isinstance(y, Wrapper) or kind_of(y) == "f"
 
 
 def _constant(x):

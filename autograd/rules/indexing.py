@@ -137,10 +137,11 @@ def _setitem_batch(operation, args, mapped, options):
         v = lifted(v, x.ndim - 1) if mapped[1] else v
         return np.where(_over_all_axes(index.value, x), v, x)
     at = _Everyones(index, ndim(x, mapped[0]), True, size)
-    if mapped[1]:
-        v = at.disordered(lifted(v, _axes_read(at, x, mapped[0], size)))
-    elif at.source:
-        v = at.disordered(lifted(everywhere(v, False, size), _axes_read(at, x, mapped[0], size)))
+    if mapped[1] or at.source:
+        v, axes = everywhere(v, mapped[1], size), _axes_read(at, x, mapped[0], size)
+        while np.ndim(v) - 1 > axes and np.shape(v)[1] == 1:  # x[0] = [[5.0]] is fine in NumPy
+            v = v[:, 0]
+        v = at.disordered(lifted(v, axes))
     return setitem.apply([everywhere(x, mapped[0], size), v], {"index": at.index})
 
 

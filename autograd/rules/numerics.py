@@ -225,7 +225,7 @@ def polyval(p, x):
     """Σ p[i] x^(n-1-i), by Horner's scheme."""
     x = array(x)
     y = np.zeros_like(x)
-    for i, coefficient in enumerate(p):
+    for i, coefficient in enumerate(array(p)):
         y = y + coefficient if i == 0 else y * x + coefficient
     return y
 
@@ -254,10 +254,10 @@ def polymul(a1, a2):
 def polydiv(u, v):
     """Quotient and remainder; the remainder's vanishing front, up to rounding, is left out."""
     u, v = line(u), line(v)
-    rest, quotient = u / 1.0, []
+    rest, quotient, scale = u / 1.0, [], 1.0 / v[0]  # as NumPy rounds: lengths depend on it
     n = v.shape[0] - 1
     for k in range(u.shape[0] - n):
-        quotient.append(rest[k] / v[0])
+        quotient.append(scale * rest[k])
         rest = rest - shifted(quotient[-1] * v, k, u.shape[0] - n - 1 - k)
     while rest.shape[0] > 1 and np.allclose(common(rest[0], "polydiv"), 0, rtol=1e-14):
         rest = rest[1:]

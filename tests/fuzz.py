@@ -45,6 +45,7 @@ REFUSED = re.compile(  # what is not supported, and says so
     r"|turning a \w+ into a NumPy array would lose its derivative"
     r"|a NumPy array made of a value inside vmap"
 )
+FEW = 6  # failures of one kind that are made small
 
 
 # --- what must agree ------------------------------------------------------------------------------
@@ -514,28 +515,38 @@ def reached(program):
 
 
 def search(count, seed=0, first=0, report=print, every=1000):
-    """Check `count` programs; the distinct failures made small, and how often operations came."""
-    failures, seen, start = {}, Counter(), time.perf_counter()
+    """Check `count` programs: how often each kind of failure came, and each operation.
+
+    Of each kind a few are made small and reported.
+    """
+    failed, seen, small, start = Counter(), Counter(), set(), time.perf_counter()
     for number in range(first, first + count):
         program = make(seed, number)
-        found = check(program)
-        for failure in found:
-            small, failure = shrunk(program, failure)
-            kind = (
-                re.sub(r"[-\d.e+]+", "#", str(failure))[:60],
-                NAMES.sub("v", str(small.steps))[:40],
-            )
-            if kind not in failures:
-                failures[kind] = small, failure
-                report(f"--- program {number} of seed {seed}: {failure}\n{small.text()}\n{small!r}")
-        if not found:
+        failures = check(program)
+        for failure in failures:
+            kind = f"{failure.check}: {_without_numbers(failure.error)}"
+            failed[kind] += 1
+            if failed[kind] > FEW:
+                continue
+            smaller, failure = shrunk(program, failure)
+            same = str(failure), NAMES.sub("v", str(smaller.steps))
+            if same not in small:
+                small.add(same)
+                report(
+                    f"--- program {number} of seed {seed}: {failure}\n{smaller.text()}\n{smaller}"
+                )
+        if not failures:
             seen.update(reached(program))
         if (number + 1 - first) % every == 0:
             report(
-                f"{number + 1 - first} programs, {len(failures)} distinct failures, {len(seen)} "
-                f"operations, {time.perf_counter() - start:.0f} s"
+                f"{number + 1 - first} programs, {failed.total()} failures, {len(seen)} operations, "
+                f"{time.perf_counter() - start:.0f} s"
             )
-    return failures, seen
+    return failed, seen
+
+
+def _without_numbers(error):
+    return f"{type(error).__name__} " + re.sub(r"[-\d.e+]+", "#", str(error))[:50]
 
 
 def _say(text):
@@ -549,11 +560,13 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--every", type=int, default=1000, help="programs between reports")
     options = parser.parse_args()
-    failures, seen = search(options.count, options.seed, options.first, _say, options.every)
+    failed, seen = search(options.count, options.seed, options.first, _say, options.every)
     names = {op.name for op in registry.values()}
     print(f"{len(names & {*seen})} of {len(names)} names of operations called")
     print("not called:", *sorted(names - {*seen}))
-    raise SystemExit(bool(failures))
+    for kind, times in failed.most_common():
+        print(f"{times} times: {kind}")
+    raise SystemExit(bool(failed))
 
 
 if __name__ == "__main__":

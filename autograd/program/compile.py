@@ -5,7 +5,9 @@ what it reads around it is read anew in every run, and what it changes there is 
 end of a run, all or nothing: see `state`.
 """
 
+import functools
 import threading
+import types
 import warnings
 from collections import OrderedDict
 
@@ -18,7 +20,7 @@ from ..transforms import called, named
 from ..tree import flatten
 from .generate import Generator
 from .scalars import native, on_scalars
-from .simplify import simplified, standing, without_idle, without_ones
+from .simplify import simplified, standing, without_idle, without_ones, without_repeats
 from .state import LOCK, STALE, Surroundings, change, value_of
 from .trace import Tape, Traced, TracingWarning, Var
 
@@ -98,7 +100,12 @@ class Compiled:
                 self._latest = kernel
                 return result
         kernel = self._latest = self._traced(key, args)
-        return kernel(args)
+        result = kernel(args)
+        return self.f(*args) if result is STALE else result  # another thread came in between
+
+    def __get__(self, owner, kind=None):
+        """In a class it is a method, as a function is."""
+        return self if owner is None else types.MethodType(self, owner)
 
     def _kind(self, x):
         """What a trace depends on: structure, shapes and types; the value of what is no array."""
@@ -145,8 +152,9 @@ class Compiled:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"compiled {called(self.f)} has met more than {MOST} kinds of arguments, and is "
-                f"traced for each; pass arrays of few shapes, and numbers that change as floats",
+                f"compiled {called(self.f)} has met more than {MOST} kinds of arguments, and of "
+                f"settings around it, and is traced for each; pass arrays of few shapes, and "
+                f"numbers that change as floats",
                 RetracingWarning,
                 stacklevel=5,
             )
@@ -171,7 +179,7 @@ class Kernel:
     """A program traced for one kind of arguments, and the function generated from it."""
 
     def __init__(self, f, args, jit=False):
-        self.jit, self.native, self.not_native = jit, False, ""
+        self.jit, self.native, self.not_native, self.unchanged = jit, False, "", None
         self.f, self.args = f, args  # what is no array is kept: nothing else gets its id
         self.text, self.reason, self.run, self.floats, self.writer = "", "", None, False, None
         values, _ = flatten(args)
@@ -180,21 +188,27 @@ class Kernel:
             return
         tape = Tape()
         self.around = Surroundings(tape, f, args)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", TracingWarning)
-                self._trace(tape, f, args)
-        finally:
-            self.around.undo()  # the first call draws as all others do
-        self.reason = self.around.reason
+        self.unchanged, problem = self.around.unchanged, ""
+        if not self.around.reason:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", TracingWarning)
+                    self._trace(tape, f, args)
+            except (TypeError, AttributeError) as error:  # arrays may do what Traced ones don't
+                problem = f"traced, it raises {type(error).__name__}: {error}"
+            finally:
+                self.around.undo()  # the first call draws as all others do
+        self.reason = self.around.reason or problem
         if tape.specialized:
             what, where = tape.specialized[0]
             at = f" at {where[0]}:{where[1]}" if where else ""
-            self.reason = f"it looks at {what} of a value{at}"
+            self.reason = (
+                f"it looks at {what} of a value{at}; what follows may differ from call to call. "
+                f"Use np.where instead of if, and keep values as arrays"
+            )
         if self.reason:
             warnings.warn(
-                f"{called(f)} is not compiled: {self.reason}; what follows may differ from call "
-                f"to call. Use np.where instead of if, and keep values as arrays",
+                f"{called(f)} is not compiled, and is run as it is: {self.reason}",
                 TracingWarning,
                 stacklevel=5,
             )
@@ -206,8 +220,14 @@ class Kernel:
             values, rebuild = flatten(args)
             traced = [self._argument(tape, value) for value in values]
             self.inputs = [tape.var_of(x) if type(x) is Traced else None for x in traced]
-            self.result = f(*rebuild(traced))
+            self.around.arguments = {*filter(None, self.inputs)}
+            given = rebuild(traced)
+            self.result = f(*given)
+            found, _ = flatten(given)
+            if [*map(id, found)] != [*map(id, traced)]:
+                self.around.reason = "it changes a list or dict that it was given"
             found, _ = flatten(self.result)
+            self.around.results = found
             self.outputs = [tape.var_of(x) for x in found]
         self.values = [tape.var_of(x) for made, _ in self.around.deeds for *_, x in made]
 
@@ -219,6 +239,8 @@ class Kernel:
     def __call__(self, args):
         if self.run is None:
             return self.f(*args)
+        if self.unchanged is not None and not self.unchanged():
+            return STALE
         if not self.changes and not self.generators:
             return self._run(args)
         with LOCK:
@@ -246,7 +268,9 @@ class Kernel:
 
     def _generate(self, tape):
         lines = tape.lines
-        for left_out in (without_idle, without_ones, self._simplified):
+        noted = self.around.draws
+        repeats = functools.partial(without_repeats, noted=noted)
+        for left_out in (repeats, without_idle, without_ones, self._simplified):
             lines, stands = left_out(lines)
             self.outputs, self.values = standing([self.outputs, self.values], stands)
         if not self._on_scalars(tape, lines):
@@ -285,7 +309,7 @@ class Kernel:
     def explanation(self):
         """What was made of the program, in words."""
         if self.reason:
-            return f"{called(self.f)} is run as it is: {self.reason}."
+            return f"{called(self.f)} is run as it is: {self.reason}"
         not_native = f"No machine code: {self.not_native}." if self.jit and not self.native else ""
         if self.writer is None:
             made = "machine code, made by Numba" if self.native else "Python with loops"

@@ -16,7 +16,7 @@ from ..primitive import kind_of, leaves
 from ..rules.random import generator_or_default
 from ..tree import flatten
 from .blocks import BLOCK, in_chains, is_one_number
-from .state import LOCK, STALE, Undisturbed
+from .state import LOCK, STALE, Undisturbed, value_of
 from .trace import Var
 
 ROW = 256  # elements of a row from which a row of numbers is faster than the number
@@ -43,7 +43,7 @@ class Generator:
         self.floats, self.buffers, self.outs, self.fresh = False, [], [], set()
         self.written = self.in_place = self.total = self.chained = 0
         self.rows = {}  # (number, shape, type) -> an array of it
-        inputs = iter(kernel.inputs)
+        inputs, self.parameters = iter(kernel.inputs), []
         taken = [
             line
             for i, arg in enumerate(kernel.args)
@@ -107,6 +107,7 @@ class Generator:
         elif _is_container(tree):
             leaves_, _ = flatten(tree, by_value=False)
             if all(hasattr(leaf, "node") for leaf in leaves_):  # a module's parameters
+                self.parameters += leaves_
                 return [f"{self._input(next(inputs))} = {self._bound(leaf, 'p')}.node.value"
                         for leaf in leaves_]  # fmt: skip
             names = [self._input(next(inputs)) for _ in leaves_]
@@ -137,17 +138,20 @@ class Generator:
         read |= {x for x in self.outputs if isinstance(x, Var)}
         lines = []
         checks = [f"{self._bound(m, 'm')}.training is {m.training}" for m in around.modules]
+        checks += [f"{self._bound(p, 'p')}.level == {p.level}" for p in self.parameters]
         for var, (kind, owner, name) in around.inputs.items():
             if var not in read:
                 continue
-            x, place = self._input(var), self._bound(owner, {"buffer": "buffers"}.get(kind, "p"))
-            if kind == "buffer":
-                lines.append(f"{x} = {place}[{name!r}]")
-            elif kind == "data":
-                lines.append(f"{x} = {place}.node.value")
-                checks.append(f"{place}.level == {owner.level}")
-            else:
-                lines.append(f"{x} = {place}.node.cell.grad")
+            x, place = self._input(var), self._place(kind, owner, name)
+            if kind == "data":
+                lines.append(f"{x} = {self._bound(owner, 'p')}.node.value")
+                checks.append(f"{self._bound(owner, 'p')}.level == {owner.level}")
+            elif kind == "grad":
+                lines.append(f"{x} = {place}")
+            elif type(value_of(kind, owner, name)) is np.ndarray:
+                lines.append(f"{x} = {place}")
+            else:  # a Tensor's, which notes writes
+                lines.append(f"{x} = np.asarray({place})")
             if isinstance(var.value, np.ndarray):
                 dtype = self._bound(var.value.dtype, "dtype")
                 checks.append(f"type({x}) is {self._bound(np.ndarray)}")
@@ -165,18 +169,28 @@ class Generator:
                       f"    return {self._bound(STALE, 'stale')}"]  # fmt: skip
         return lines
 
+    def _place(self, kind, owner, name):
+        """The text of where something is kept around the function."""
+        if kind == "data":
+            return f"{self._bound(owner, 'p')}.data"
+        if kind == "grad":
+            return f"{self._bound(owner, 'p')}.node.cell.grad"
+        if kind == "array":
+            return self._bound(owner, "c")
+        if kind == "attribute":
+            return f"{self._bound(owner, 'o')}.{name}"
+        index = repr(name) if type(name) in (str, int) else self._bound(name, "key")
+        return f"{self._bound(owner, 'kept')}[{index}]"
+
     def _deeds(self, deeds, values):
         """Lines that change what is around the function, after all has been computed."""
         lines = []
         for changes, act in deeds:
             for kind, owner, name, _ in changes:
-                place, value = self._bound(owner, "p"), self._returned(next(values))
-                if kind == "buffer":
-                    lines.append(f"{place}[{name!r}] = np.asarray({value})")
-                else:
-                    lines.append(
-                        f"{place}.{'data' if kind == 'data' else 'node.cell.grad'} = {value}"
-                    )
+                kind, _, into = kind.partition(" ")
+                place, value = self._place(kind, owner, name), self._returned(next(values))
+                value = value if kind in ("data", "grad") or into else f"np.asarray({value})"
+                lines.append(f"{place}{'[...]' if into else ''} = {value}")
             if act is not None:
                 lines.append(f"{self._bound(act, act.__name__)}()")
         if lines:

@@ -4,6 +4,8 @@ Each function answers with the lines that are left, and which Var stands for whi
 out, for `standing`.
 """
 
+import pickle
+
 import numpy as np
 
 from ..primitive import mapped_over
@@ -92,6 +94,27 @@ def _changes_nothing(line, read):
         return False
     dtype = getattr(before, "dtype", np.float64)
     return np.shape(before) == np.shape(after) and dtype == after.dtype
+
+
+def without_repeats(lines, noted):
+    """`lines` without draws that repeat others, as `checkpoint` has them from copies of generators;
+    and which Var stands for which.
+
+    noted   ``(generator, state)`` of the draws that are made first
+    """
+    own = {id(generator) for generator, _ in noted}
+    first, stands, kept = {}, {}, []
+    for line in lines:
+        _replace(line, stands)
+        if "generator" in line.options:
+            options = {k: v for k, v in line.options.items() if k != "generator"}
+            key = line.operation, pickle.dumps(options.pop("state")), _frozen(options)
+            if id(line.options["generator"]) not in own and key in first:
+                stands[line.results] = first[key]
+                continue
+            first[key] = line.results
+        kept.append(line)
+    return kept, stands
 
 
 def without_ones(lines):

@@ -9,14 +9,15 @@ in NumPy: that is run, and its calls are.
 import sys
 import threading
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
 from ..batching import allocating, inquiring
 from ..costs import cost_of
-from ..duck import Duck
+from ..duck import BINARY, LOGIC, Duck, operand
 from ..graph import BASE, levels
-from ..primitive import Wrapper, explained, leaves, mapped_over
+from ..primitive import Wrapper, explained, leaves, mapped_over, registry
 from ..scopes import user_line
 
 NESTED = list, tuple, dict, slice
@@ -73,16 +74,33 @@ class Line:
         return f"{self.results} = {self.operation.name}{tuple(self.args)}"
 
 
+class Write(NamedTuple):
+    """A write into an array in place.
+
+    until   number of lines written down by then
+    before, after   Vars of the array
+    where   ``(file, line)`` of the user's program, or None
+    """
+
+    until: int
+    before: Var
+    after: Var
+    where: tuple | None
+
+
 class Tape:
     """What was written down: `lines`, in order.
 
     at           ``(file, line)`` of what is run next; ON_STACK: that of the caller
     unfound      whether it met a Tensor that the program was not given
     specialized  lines at which the program looked at a traced value itself
+    writes       `Write`s of elements of arrays, in order
+    memory       Var -> the one whose memory it was written into
     """
 
     def __init__(self):
         self.lines, self.specialized, self.at = [], [], ON_STACK
+        self.writes, self.memory = [], {}
         self.level, self.count, self.unfound = next(levels), 0, False
         self._lock = threading.Lock()
 
@@ -112,6 +130,12 @@ class Tape:
         """Write a call of `function` down, which is no operation."""
         values = _each(self.value_of, args)
         return self.write(Called(function), args, {}, function(*values))
+
+    def wrote(self, before, after):
+        """Note that the array `before` has been written into, and holds the value of `after`."""
+        where = user_line(sys._getframe(2))
+        self.writes.append(Write(len(self.lines), before, after, where))
+        self.memory[after] = self.memory.get(before, before)
 
     def var_of(self, x):
         """The Var of a Traced array of this tape; of another wrapper, a constant, its value."""
@@ -218,6 +242,12 @@ class Traced(Duck):
         """Note that the program goes on by the values."""
         self.tape.look(what)
 
+    def __setitem__(self, index, new):
+        """Write into the array that this stands for."""
+        before = self.var
+        super().__setitem__(index, new)
+        self.tape.wrote(before, self.var)
+
     def __float__(self):
         self.tape.look("the number")
         return float(self.plain())
@@ -240,3 +270,29 @@ class Traced(Duck):
 
     def __repr__(self):
         return f"Traced({self.var!r} = {self.var.value!r})"
+
+
+def _in_place(function):
+    """``a += b``: an array is written into, whatever names it has; a number is another one."""
+
+    def method(self, other):
+        if not operand(other):
+            return NotImplemented
+        new, before = registry[function](self, other), self.var
+        if not isinstance(before.value, np.ndarray):
+            return new
+        if new.shape != self.shape or not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            self.tape.look("an array in place, which can't hold the result,")
+            return new
+        if type(new) is not Traced:
+            return new
+        self.var = (new if new.dtype == self.dtype else new.astype(self.dtype)).var
+        self.tape.wrote(before, self.var)
+        return self
+
+    return method
+
+
+for _name, _function in (BINARY | LOGIC).items():
+    if _name != "divmod":
+        setattr(Traced, f"__i{_name}__", _in_place(_function))

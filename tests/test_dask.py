@@ -80,7 +80,7 @@ def test_what_the_table_excepts_does_not_run():
     for sample in filter(may_raise, SAMPLES):
         try:
             runs_lazily(sample)
-        except (TypeError, ValueError, NotImplementedError, IndexError, AssertionError) as error:
+        except (Exception, FutureWarning) as error:
             assert "asked to compute" not in str(error), sample.id
             failed |= in_table(sample)
     assert set(support.ARRAYS["Dask"]) <= failed
@@ -134,8 +134,17 @@ def test_labels_out_of_range_spoil_the_loss():
 
 # --- larger than memory ---------------------------------------------------------------------------
 
-LIMIT = 160 * 2**20  # bytes, of each of two workers; an idle one takes 90 MB
+LIMIT = 192 * 2**20  # bytes, of each of two workers; an idle one takes 90 MB
 FEATURES = 256
+
+
+STRICT = {  # beyond its limit a worker is killed, and that fails the test; nothing goes to disk
+    **{f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")},
+    "distributed.scheduler.allowed-failures": 0,
+    # blocks are made when one is wanted, and used where they are
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
+}
 
 
 def by_hand(x, y, labels, w, mlp):
@@ -171,9 +180,8 @@ def test_gradients_of_more_data_than_memory():
     mlp.backward()
     parameters = model.parameters()
     wanted = (logistic.data, w.grad), (mlp.data, *(p.grad for p in parameters))
-    keep = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
     with (
-        dask.config.set(keep),  # nothing goes to disk: beyond its limit a worker is killed
+        dask.config.set(STRICT),
         LocalCluster(
             n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None
         ) as cluster,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 from autograd import Tensor, grad, jvp, tree_map, value_and_grad, vjp, vmap
 from autograd.primitive import registry
@@ -30,7 +31,8 @@ def test_random_programs(first):
 
 
 def test_programs_call_most_operations():
-    names = {op.name for op in registry.values()}
+    scipys = {id(function) for function in vars(special).values()}
+    names = {op.name for function, op in registry.items() if id(function) not in scipys}
     called = set().union(*(reached(make(SEED, number)) for number in range(COUNT)))
     assert len(names & called) > 0.6 * len(names), sorted(names - called)
 

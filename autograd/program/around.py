@@ -45,7 +45,11 @@ class Holder:
         if isinstance(owner, types.CellType):
             return {"cell_contents": getattr(owner, "cell_contents", NOTHING)}
         if isinstance(owner, dict):
-            return dict(owner) if self.names is None else {n: owner.get(n, NOTHING) for n in self.names}
+            return (
+                dict(owner)
+                if self.names is None
+                else {n: owner.get(n, NOTHING) for n in self.names}
+            )
         if self.names is not None:
             return {name: getattr(owner, name, NOTHING) for name in self.names}
         return dict(enumerate(owner))
@@ -260,7 +264,9 @@ def as_it_was(holders):
             if len(now) == len(then) and all(map(operator.is_, now, then)):
                 continue
             before, items = kept[i][1], holder.items()
-            if before.keys() != items.keys() or not all(map(_alike, before.values(), items.values())):
+            if before.keys() != items.keys() or not all(
+                map(_alike, before.values(), items.values())
+            ):
                 return False
             kept[i][1], fast[i][1] = items, tuple(items.values())
         return True

@@ -539,8 +539,8 @@ def search(count, seed=0, first=0, report=print, every=1000):
             seen.update(reached(program))
         if (number + 1 - first) % every == 0:
             report(
-                f"{number + 1 - first} programs, {failed.total()} failures, {len(seen)} operations, "
-                f"{time.perf_counter() - start:.0f} s"
+                f"{number + 1 - first} programs, {failed.total()} failures, "
+                f"{len(seen)} operations, {time.perf_counter() - start:.0f} s"
             )
     return failed, seen
 

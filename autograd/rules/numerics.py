@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..batching import flat, shifting
 from ..families import bilinear, composition, constant, general
 from ..lazy import holds
-from ..primitive import common
+from ..primitive import Wrapper, common, leaves
 from .indexing import getitem, setitem
 from .selection import array
 
@@ -225,7 +225,8 @@ def polyval(p, x):
     """Σ p[i] x^(n-1-i), by Horner's scheme."""
     x = array(x)
     y = np.zeros_like(x)
-    for i, coefficient in enumerate(array(p)):
+    p = p if any(isinstance(part, Wrapper) for part in leaves(p)) else array(p)
+    for i, coefficient in enumerate(p):
         y = y + coefficient if i == 0 else y * x + coefficient
     return y
 

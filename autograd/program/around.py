@@ -29,7 +29,7 @@ NOTHING = object()  # where a name has no value
 
 
 class Holder:
-    """What keeps values under names: a dict, list, deque, set, closure's cell, or an object's slots.
+    """What keeps values under names: a dict, list, deque, set, closure's cell, or some slots.
 
     what     what a message calls it
     names    those that matter, of globals and slots; None for all

@@ -468,6 +468,21 @@ def test_one_array_answered_for_several_arguments_is_not_shared():
         del registry[operation.function]
 
 
+def test_an_argument_answered_as_its_gradient_is_not_shared():
+    """A rule may answer with an argument itself, as one that spares the factor 1 would."""
+    operation = general(
+        lambda a, b: a * b,
+        (lambda g, y, a, b: b, lambda g, y, a, b: a),
+        name="answers_with_its_arguments",
+    )
+    try:
+        a, b = Tensor(VECTOR.copy()), Tensor(VECTOR.copy())
+        operation(a, b).backward(np.ones(3))
+        unshared([a.grad, b.grad, a.data, b.data])
+    finally:
+        del registry[operation.function]
+
+
 def test_accumulated_gradients_do_not_share():
     x, z = Tensor(VECTOR.copy()), Tensor(VECTOR.copy())
     seed = np.ones(3)

@@ -23,18 +23,19 @@ MOST = 100_000  # objects looked at: a step with a data set in its closure is no
 SCALARS = str, bytes, int, float, complex, bool, type(None), np.generic
 ATOMS = (*SCALARS, np.ndarray, types.ModuleType)
 FIXED = types.ModuleType, type, Primitive  # what names of globals keep standing for
+NAMESPACES = "SimpleNamespace", "Namespace"  # of types and argparse: objects that users fill
 DYNAMIC = {"getattr", "vars", "__dict__"}  # with these a function may read any attribute
 OURS = "numpy", "autograd"
 NOTHING = object()  # where a name has no value
 
 
 class Holder:
-    """What keeps values under names: a dict, list, deque, set, closure's cell, or some slots.
+    """What keeps values under names: a dict, list, deque, set, a closure's cell, an object.
 
     what     what a message calls it
     names    those that matter, of globals and slots; None for all
     inside   whether it belongs to an optimizer or the like, whose acts every run repeats
-    """  # fmt: skip
+    """
 
     def __init__(self, owner, what, names=None, inside=False):
         self.owner, self.what, self.names, self.inside = owner, what, names, inside
@@ -45,11 +46,9 @@ class Holder:
         if isinstance(owner, types.CellType):
             return {"cell_contents": getattr(owner, "cell_contents", NOTHING)}
         if isinstance(owner, dict):
-            return (
-                dict(owner)
-                if self.names is None
-                else {n: owner.get(n, NOTHING) for n in self.names}
-            )
+            if self.names is None:
+                return dict(owner)
+            return {name: owner.get(name, NOTHING) for name in self.names}
         if self.names is not None:
             return {name: getattr(owner, name, NOTHING) for name in self.names}
         return dict(enumerate(owner))
@@ -163,7 +162,7 @@ class Around:
             self._class(x, inside)
         elif hasattr(type(x), "__next__"):
             self.iterators.append(x)
-        elif _is_library(type(x).__module__):
+        elif _is_library(type(x).__module__) and type(x).__name__ not in NAMESPACES:
             self._todo.append((getattr(x, "__wrapped__", None), inside, False))
         else:
             self._object(x, inside or _top(type(x).__module__) == "optim")
@@ -215,6 +214,7 @@ class Around:
         found = [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
         found.append(getattr(f, "__wrapped__", None))
         ours = _is_library(_module(f)) and not _is_typed_in(f)
+        mine = not ours and _top(_module(f)) not in ("nn", "optim")
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             value = getattr(cell, "cell_contents", NOTHING)  # it may not be filled yet
             if not (ours and hasattr(type(value), "__next__")):  # of ours, a counter of levels
@@ -225,11 +225,11 @@ class Around:
         space, named = _used(f)
         found += [value for _, value in named]
         names = [name for name, value in named if not _is_fixed(value)]
-        if names and not ours and _top(_module(f)) not in ("nn", "optim"):
+        if names and mine:
             self.holders.append(Holder(space, "the globals", names, inside))
-        if f.__defaults__ and not ours:
+        if f.__defaults__ and mine:
             self.holders.append(Holder(f, f"{f.__name__}", ["__defaults__"], inside))
-        if f.__dict__.keys() - {"__wrapped__"} and not ours:
+        if f.__dict__.keys() - {"__wrapped__"} and mine:
             found.append(f.__dict__)
         self._todo += [(value, inside, False) for value in found]
 
@@ -264,9 +264,9 @@ def as_it_was(holders):
             if len(now) == len(then) and all(map(operator.is_, now, then)):
                 continue
             before, items = kept[i][1], holder.items()
-            if before.keys() != items.keys() or not all(
-                map(_alike, before.values(), items.values())
-            ):
+            if before.keys() != items.keys():
+                return False
+            if not all(map(_alike, before.values(), items.values())):
                 return False
             kept[i][1], fast[i][1] = items, tuple(items.values())
         return True

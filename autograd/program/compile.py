@@ -40,17 +40,22 @@ def compile(f=None, *, jit=False):
     jit have Numba make machine code of a program on numbers; ``explain()`` says why not, where it
         does not
 
-    The Tensors, buffers and modes of modules, gradients and generators that `f` finds around it
-    (in its closure, among globals, in the attributes of these) are read anew at every call, and
-    what it does to them is done by every call: ``backward()``, running statistics, an optimizer's
-    step with the settings that it has by then.  Arrays around it are read from the memory where
-    they were.  Numbers, other settings and which layers a model has are those of the first call,
-    and so is what is done to Python's own objects, such as ``losses.append(loss)``.  Where `f`
-    returns a Tensor, its plain value is returned.
+    The Tensors, buffers and modes of modules, gradients, arrays and generators that `f` finds
+    around it (in its closure, among globals, in the attributes of these) are read anew at every
+    call, and what it does to them is done by every call: ``backward()``, running statistics, an
+    array that is written or set, an optimizer's step with the settings that it has by then.
+    Numbers, functions, other settings and layers around it are those that were traced: where one
+    has changed, `f` is traced again.  Where `f` returns a Tensor, its plain value is returned.
 
-    A function that looks at a value (in an ``if``, or by ``float()``) is run as it is, with a
-    `TracingWarning`.  Results are never overwritten by the next call; a call that raises has
-    changed nothing; several threads may call at the same time.
+    What can't be written down so is run as it is, with a `TracingWarning` that says why: a function
+    that looks at a value (in an ``if``, or by ``float()``), sets a number (``self.n += 1``),
+    appends to a list, draws from a generator by itself, takes the next of an iterator, reads an
+    optimizer's settings or, after its step, a parameter.  Not noticed are files, clocks and
+    ``print``, which are of the tracing alone, and changes where nothing is looked for: inside
+    objects of the standard library, and in modules, as ``settings.rate``.
+
+    Results are never overwritten by the next call; several threads may call at the same time; a
+    call that raises has changed nothing, unless `f` is run as it is.
 
     >>> from autograd import value_and_grad
     >>> fast = compile(value_and_grad(lambda x: np.sum(x * np.tanh(x))))

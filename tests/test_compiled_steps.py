@@ -1,6 +1,7 @@
 """Whole training steps, compiled: they leave everything as the eager step does, to the bit."""
 
 import ctypes
+import signal
 import threading
 import warnings
 
@@ -228,30 +229,32 @@ def test_interrupts_leave_a_step_whole_or_undone():
     x = np.ones(200_000)
     step(x)
     main, stop, rng = threading.main_thread().ident, threading.Event(), np.random.default_rng(0)
+    running, caught = [], 0
+
+    def on_signal(*_):
+        if running:
+            running.clear()  # one at a time
+            raise KeyboardInterrupt
 
     def interrupt():
-        import signal
-
         while not stop.wait(rng.uniform(0.0005, 0.005)):
             signal.pthread_kill(main, signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, on_signal)
     thread = threading.Thread(target=interrupt)
-    caught = 0
     thread.start()
     try:
         while caught < 30:
             try:
+                running.append(True)
                 step(x)
+                running.clear()
             except KeyboardInterrupt:
                 caught += 1
     finally:
-        while True:
-            try:
-                stop.set()
-                thread.join()
-                break
-            except KeyboardInterrupt:
-                pass
+        stop.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
     velocity = optimizer.state_dict()["state.0.velocity"]
     for array in (w.data, velocity, average.average[0]):
         assert len(np.unique(array)) == 1

@@ -54,14 +54,13 @@ DASK = {
     "x[index]": "slices, numbers; forward, one list of indices",
     "np.take": "forward, one list of indices",
     "setitem": "slices, numbers; a number by a mask of everything",
-    "cross_entropy": "no labels to ignore, unless ignore_index is given",
     "scatter": "slices, numbers", "np.pad": "mode 'constant', one number",
     "np.sum": _PLAIN, "np.mean": _PLAIN, "np.prod": _PLAIN, "np.max": _PLAIN, "np.min": _PLAIN,
     "np.var": _PLAIN, "np.std": _PLAIN, "np.cumsum": "along an axis",
     "np.cumprod": "along an axis", "np.nan_to_num": "no nan, posinf, neginf",
     "np.reshape": "order 'C'; axes merged or split evenly", "np.ravel": "order 'C'",
     "np.repeat": "repeats as a number, along an axis", "np.concatenate": "no dtype",
-    "np.diag": "forward", "np.tril": "of matrices", "np.triu": "of matrices",
+    "np.diag": "forward", "np.tril": "of matrices",
     "np.ix_": "no", "np.einsum": "no letter twice in one array",
     "np.linalg.diagonal": "no", "np.linalg.trace": "no",
     "np.lib.stride_tricks.sliding_window_view": "no: use slices, and np.stack",
@@ -111,12 +110,13 @@ def refusing(operation):
 
 
 def lazily(operation, function):
-    """Have `function` run in the place of an operation whose first argument is lazy."""
+    """Have `function` run in the place of an operation of which an argument is lazy."""
     run = operation.evaluate
 
     def evaluate(values, options):
-        if type(values[0]) is not np.ndarray and is_lazy(values[0]):
-            return function(*values, **options)
+        for value in values:
+            if type(value) is not np.ndarray and is_lazy(value):
+                return function(*values, **options)
         return run(values, options)
 
     operation.evaluate = evaluate

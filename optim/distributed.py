@@ -12,7 +12,6 @@ What a step costs beside computing is what `overhead` says.
 """
 
 import threading
-from math import log2
 
 import numpy as np
 
@@ -221,21 +220,32 @@ def _check_buffers(before, model):
 
 
 def overhead(workers, batch, parameters, *, example, task, latency, bandwidth, width=8):
-    """Seconds of a step, ``(computing, communicating)``, by a model of its parts.
+    """Seconds of a step by its parts, ``(computing, network, scheduling)``: a calculation.
 
-    computing       batch / workers · example
-    communicating   2·log₂(workers) · (latency + width·parameters / bandwidth): the parameters go
-                    out and the sums come back through trees of that depth;
-                    and (4·workers) · task: the scheduler handles so many tasks, one by one
+    computing    ⌈batch / workers⌉ · example
+    network      2·(⌈log₂ workers⌉ + 1)·(latency + width·parameters / bandwidth): through trees of
+                 that depth parameters go out, and sums come back
+    scheduling   4·workers · task: so many tasks a step has, and one scheduler sees to all
 
-    example     seconds for the gradient of one example on one worker
-    task        seconds of the scheduler's for a task
-    latency, bandwidth   of the network, in seconds and bytes a second
-    width       bytes of a number
+    workers      how many, a number or an array of numbers
+    example      seconds for the gradient of one example on one worker
+    task         seconds the scheduler takes for a task
+    latency, bandwidth   of a link, in seconds and bytes a second
+    width        bytes of a number
 
-    Over all links a step sends 2·(workers - 1)·width·parameters bytes.
+    All links together carry 2·workers·width·parameters bytes a step.  Computing falls with the
+    workers and scheduling grows: the least of the two is at √(batch·example / (4·task)) of them.
+
+    >>> parts = overhead(
+    ...     8, 4096, 10**6, example=1e-3, task=1e-3, latency=1e-4, bandwidth=1e9, width=4
+    ... )
+    >>> [round(float(seconds), 4) for seconds in parts]
+    [0.512, 0.0328, 0.032]
     """
-    computing = np.ceil(batch / workers) * example
-    hops = 2 * np.ceil(np.log2(workers)) if np.ndim(workers) else 2 * np.ceil(log2(workers))
-    communicating = hops * (latency + width * parameters / bandwidth) + 4 * workers * task
-    return computing, communicating
+    workers = np.asarray(workers)
+    hops = 2 * (np.ceil(np.log2(workers)) + 1)
+    return (
+        np.ceil(batch / workers) * example,
+        hops * (latency + width * parameters / bandwidth),
+        4 * workers * task,
+    )

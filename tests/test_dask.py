@@ -1,7 +1,7 @@
 """On Dask's arrays everything is recorded and walked without computing, or raises."""
 
 import os
-import resource
+from dataclasses import replace
 
 import dask
 import dask.array as da
@@ -13,7 +13,7 @@ import autograd
 import nn
 import optim
 from autograd import Tensor, support
-from autograd.primitive import plain
+from autograd.primitive import plain, registry
 from autograd.tree import flatten
 
 from .samples import SAMPLES
@@ -35,6 +35,8 @@ def refusing(*args, **options):
 def results(sample, place):
     """The values of a call, its gradient and tangents."""
     xs = tuple(sample.inputs())
+    if not xs:  # NumPy would ask Dask, and not us
+        sample = replace(sample, function=registry.get(sample.function, sample.function))
     ys, pull = autograd.vjp(lambda *xs: outputs(sample.call(xs)), *xs) if xs else ([], None)
     if not ys:
         return [plain(y) for y in flatten(sample.call(list(map(Tensor, xs))))[0]]
@@ -80,7 +82,7 @@ def test_what_the_table_excepts_does_not_run():
     for sample in filter(may_raise, SAMPLES):
         try:
             runs_lazily(sample)
-        except (Exception, FutureWarning) as error:
+        except Exception as error:
             assert "asked to compute" not in str(error), sample.id
             failed |= in_table(sample)
     assert set(support.ARRAYS["Dask"]) <= failed
@@ -128,8 +130,10 @@ def test_labels_out_of_range_spoil_the_loss():
         ([0, 3, 2, 2], np.nan),
         ([0, -1, 2, 2], np.nan),
     ):
-        found = nn.cross_entropy(logits, place(labels)).data.compute(scheduler="synchronous")
-        np.testing.assert_allclose(found, loss)
+        for scores in (logits, Tensor(np.zeros((4, 3)))):
+            with dask.config.set(scheduler=refusing):
+                found = nn.cross_entropy(scores, place(labels)).data
+            np.testing.assert_allclose(found.compute(scheduler="synchronous"), loss)
 
 
 # --- larger than memory ---------------------------------------------------------------------------
@@ -167,9 +171,8 @@ def test_gradients_of_more_data_than_memory():
     """Logistic regression and an MLP, on data of four times a worker's memory limit."""
     rows = 2**13
     n = 4 * LIMIT // (4 * FEATURES)
-    rng = da.random.default_rng(0)
-    x = rng.random((n, FEATURES), dtype=np.float32, chunks=(rows, FEATURES))
-    y, labels = (rng.integers(0, k, n, chunks=rows) for k in (2, 4))
+    x = da.random.default_rng(0).random((n, FEATURES), dtype=np.float32, chunks=(rows, FEATURES))
+    y, labels = x[:, 0] > x[:, 1], (x[:, 0] > 0.5) + 2 * (x[:, 1] > 0.5)
     assert x.nbytes == 4 * LIMIT and x.blocks[0].nbytes == 2**23
     autograd.seed(0)
     w = Tensor(np.linspace(-0.1, 0.1, FEATURES, dtype=np.float32))
@@ -183,15 +186,13 @@ def test_gradients_of_more_data_than_memory():
     with (
         dask.config.set(STRICT),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None
+            n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):
         processes = client.run(os.getpid)
         found = [value for values in wanted for value in dask.compute(*values)]
-        assert client.run(os.getpid) == processes
-        peaks = client.run(resource.getrusage, resource.RUSAGE_SELF)
-    assert max(usage.ru_maxrss for usage in peaks.values()) * 1024 < LIMIT
+        assert client.run(os.getpid) == processes  # no worker was killed
     expected = 0
     values = w.data, [p.data for p in parameters]
     for block in zip(*(a.to_delayed().ravel() for a in (x, y, labels)), strict=True):

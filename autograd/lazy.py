@@ -60,7 +60,7 @@ DASK = {
     "np.cumprod": "along an axis", "np.nan_to_num": "no nan, posinf, neginf",
     "np.reshape": "order 'C'; axes merged or split evenly", "np.ravel": "order 'C'",
     "np.repeat": "repeats as a number, along an axis", "np.concatenate": "no dtype",
-    "np.diag": "forward", "np.tril": "of matrices",
+    "np.diag": "forward", "np.tril": "of matrices", "np.triu": "of matrices",
     "np.ix_": "no", "np.einsum": "no letter twice in one array",
     "np.linalg.diagonal": "no", "np.linalg.trace": "no",
     "np.lib.stride_tricks.sliding_window_view": "no: use slices, and np.stack",

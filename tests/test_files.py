@@ -811,7 +811,7 @@ KILLED = """
                 os.write(writing, n.to_bytes(4, "little"))
             os._exit(0)
         os.close(writing)
-        time.sleep(moments.uniform(0.002, 0.05))
+        time.sleep(moments.uniform(0.0005, 0.01))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         kills += os.WIFSIGNALED(status)

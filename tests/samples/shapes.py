@@ -149,7 +149,6 @@ SAMPLES = [
     sample(np.tril, real(3)),
     sample(np.tril, real(2, 3, 3), k=-1),
     sample(np.triu, real(3, 4), 1),
-    sample(np.triu, real(3)),
     sample(np.pad, real(3), 2),
     sample(np.pad, real(2, 3), (1, 2)),
     sample(np.pad, real(2, 3), PADDED, constant_values=5),

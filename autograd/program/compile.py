@@ -273,6 +273,8 @@ class Kernel:
 
     def _generate(self, tape):
         lines = tape.lines
+        for line in lines:
+            line.find_views()
         noted = self.around.draws
         repeats = functools.partial(without_repeats, noted=noted)
         for left_out in (repeats, without_idle, without_ones, self._simplified):

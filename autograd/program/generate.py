@@ -221,7 +221,7 @@ class Generator:
         self.root, self.last, self.over = {}, {}, set()
         self.views = {}  # result -> what it is a view of
         for line in self.lines:
-            self.views |= _viewed(line)
+            self.views |= line.views
         self.made = {var: line for line in self.lines for var in line.writes()}
         for assigning in (False, True):  # what is assigned into, if that was its last use
             last, roots, self.last, self.root = self.last, self.root, {}, {}
@@ -526,18 +526,3 @@ def _layout(y):
 
 def _evaluated(operation, *args, **options):
     return operation.evaluate(args, options)
-
-
-def _viewed(line):
-    """Result -> the operand that it is a view of, as they were while tracing."""
-    given = [
-        x for x in leaves([*line.args, line.options])
-        if isinstance(x, Var) and isinstance(x.value, np.ndarray) and x.value.size
-    ]  # fmt: skip
-    return {
-        var: x
-        for var in line.writes()
-        if isinstance(var.value, np.ndarray)
-        for x in given
-        if np.may_share_memory(var.value, x.value)
-    }

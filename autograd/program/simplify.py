@@ -21,6 +21,7 @@ def _replace(line, stands):
     """Have a line read what stands for what it read."""
     if not stands.keys().isdisjoint(line.reads()):
         line.args, line.options = standing([line.args, line.options], stands)
+        line.views = {var: stands.get(x, x) for var, x in line.views.items()}
 
 
 def simplified(lines, outputs):

@@ -46,13 +46,14 @@ class Line:
     operation   the Primitive
     results     one Var, or a tuple of them
     where       ``(file, line)`` of the user's program, or None
+    views       result -> the operand that it is a view of, once `find_views` has seen
     """
 
-    __slots__ = ("args", "operation", "options", "results", "where")
+    __slots__ = ("args", "operation", "options", "results", "views", "where")
 
     def __init__(self, operation, args, options, results, where):
         self.operation, self.args, self.options = operation, args, options
-        self.results, self.where = results, where
+        self.results, self.where, self.views = results, where, {}
 
     def reads(self):
         """The Vars it reads, each as often as it does."""
@@ -69,6 +70,19 @@ class Line:
     def writes(self):
         """The Vars it makes."""
         return [*self.results] if isinstance(self.results, tuple) else [self.results]
+
+    def find_views(self):
+        """See which results share memory with an operand, while the operands are those it had: what
+        later stands for one is another array.
+        """
+        given = [x for x in self.reads() if isinstance(x.value, np.ndarray) and x.value.size]
+        self.views = {
+            var: x
+            for var in self.writes()
+            if isinstance(var.value, np.ndarray)
+            for x in given
+            if np.may_share_memory(var.value, x.value)
+        }
 
     def __repr__(self):
         return f"{self.results} = {self.operation.name}{tuple(self.args)}"

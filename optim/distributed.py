@@ -3,7 +3,7 @@
 shard    a worker's part of the examples, put there once
 step     every worker takes the batch's examples that are in its shard, and computes their part of
          the gradient by the ordinary engine; the parts are added up in a tree, and the optimizer
-         steps here, once all have come (synchronous, as in lecture A's gradient descent)
+         steps here, once all have come
 
 The gradient of a mean over B examples is Σ_k B_k/B · (that of the mean over shard k's B_k), so a
 run equals the one without a cluster but for the order of additions: in double precision to 1e-9.
@@ -12,6 +12,8 @@ What a step costs beside computing is what `overhead` says.
 """
 
 import threading
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -20,7 +22,6 @@ from autograd.rules.random import generator_or_default
 
 __all__ = ["Shards", "overhead"]
 
-ATTEMPTS = 5  # of a step, while workers are lost
 _alone = threading.Lock()  # in a worker: its threads share the model and the default generator
 
 
@@ -28,15 +29,16 @@ class Shards:
     """The examples on the workers of a cluster, and the loss of a batch of them.
 
     client   a dask.distributed.Client
+    model    a Module without statistics of batches and generators of its own
     arrays   (x, y), examples on the first axis, the same number in each
     loss     loss(model(x), y), the mean over the examples; for None model.loss(*arrays)
 
-    A worker that is lost takes its shard with it: the examples are put on the workers there are,
-    and the step is done again.
+    Shards, parameters and sums are tasks of Dask's: when a worker is lost, the scheduler, which
+    keeps what the shards are made of, makes them anew on another one, and what was under way.
     """
 
     def __init__(self, client, model, arrays, loss):
-        if not hasattr(client, "scatter") or not hasattr(client, "ncores"):
+        if not hasattr(client, "submit") or not hasattr(client, "ncores"):
             raise TypeError(
                 f"fit: cluster is a client of dask.distributed, such as Client(LocalCluster()), "
                 f"not a {type(client).__name__}"
@@ -47,84 +49,58 @@ class Shards:
                 f"the workers, not a {type(arrays).__name__}"
             )
         _check_model(model)
-        self.client, self.loss = client, loss
-        self.arrays = tuple(
-            a if hasattr(a, "__array_function__") else np.asarray(a) for a in arrays
-        )
+        arrays = tuple(map(np.asarray, arrays))
+        self.client = client
         self.entropy = generator_or_default().bit_generator.seed_seq.entropy
         self.steps = 0
-        self.model = model
-        self._scatter()
-
-    @property
-    def numbered(self):
-        """What a Loader goes through instead of the data: the examples' numbers, and targets."""
-        numbers = np.arange(len(self.arrays[0]))
-        return (numbers, *self.arrays[-1:]) if len(self.arrays) > 1 else (numbers,)
-
-    def _scatter(self):
-        """Put the examples, in as many parts as there are workers, and the model on the workers."""
-        workers = sorted(self.client.ncores())
+        workers = sorted(client.ncores())
         if not workers:
-            self.client.wait_for_workers(1, timeout=60)
-            workers = sorted(self.client.ncores())
-        self.ends = np.linspace(0, len(self.arrays[0]), len(workers) + 1).astype(int)
+            raise ValueError("fit: the cluster has no workers; see client.wait_for_workers(1)")
+        numbers = np.arange(len(arrays[0]))
+        self.numbered = (numbers, *arrays[1:][-1:])
+        self.ends = np.linspace(0, len(numbers), len(workers) + 1).astype(int)
         self.shards = [
-            self.client.scatter(
-                [tuple(a[start:end] for a in self.arrays)], workers=[worker], hash=False
-            )[0]
-            for worker, start, end in zip(workers, self.ends, self.ends[1:], strict=False)
+            self._held(tuple(a[start:end] for a in arrays), workers=[worker])
+            for worker, start, end in zip(workers, self.ends[:-1], self.ends[1:], strict=True)
         ]
-        self.held = self.client.scatter([(self.model, self.loss)], broadcast=True, hash=False)[0]
+        self.held = self._held((model, loss))
+
+    def _held(self, value, workers=None):
+        """`value` on a worker, one of `workers` while they are there."""
+        import dask
+
+        # what is large here is meant to be
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
+            return self.client.submit(
+                _itself, value, workers=workers, allow_other_workers=bool(workers), pure=False
+            )
 
     def of(self, model, batch):
         """``(loss, outputs)`` of a batch as `numbered` has them, as fit's own loss would have it.
 
         The loss has its gradient already: `backward` hands it out.
         """
-        from concurrent.futures import CancelledError
-
-        from distributed import KilledWorker
-        from distributed.comm import CommClosedError
-
         self.steps += 1
-        for attempt in range(ATTEMPTS):
-            try:
-                if attempt:
-                    self._scatter()
-                return self._step(model, batch[0])
-            except (CancelledError, KilledWorker, CommClosedError, TimeoutError) as error:
-                lost = error
-        raise RuntimeError(
-            f"fit: workers were lost in {ATTEMPTS} attempts at step {self.steps}; see the "
-            f"cluster's log for why (memory limits?)"
-        ) from lost
-
-    def _step(self, model, numbers):
+        numbers = batch[0]
+        submit = partial(self.client.submit, pure=False)
         parameters = [p for p in model.parameters() if p.requires_grad]
-        values = self.client.scatter([[p.data for p in parameters]], broadcast=True, hash=False)[0]
+        values = self._held([p.data for p in parameters])
         owner = np.searchsorted(self.ends, numbers, side="right") - 1
-        parts, outputs, places = [], [], []
-        for k in range(len(self.shards)):
-            (mine,) = np.nonzero(owner == k)
-            if not len(mine):
-                continue
-            rows = numbers[mine] - self.ends[k]
-            part = self.client.submit(
-                _part, self.shards[k], self.held, values, rows, len(numbers),
-                (self.entropy, self.steps, k), pure=False,
-            )  # fmt: skip
-            parts.append(self.client.submit(_first, part, pure=False))
-            outputs.append(self.client.submit(_second, part, pure=False))
-            places.append(mine)
-        while len(parts) > 1:
-            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [
-                self.client.submit(_added, *pair, pure=False) if len(pair) == 2 else pair[0]
-                for pair in pairs
-            ]
-        (loss, gradients), *outputs = self.client.gather([parts[0], *outputs])
-        return Gathered(loss, parameters, gradients), _in_order(outputs, places)
+        places = [(k, np.flatnonzero(owner == k)) for k in np.unique(owner).tolist()]
+        parts = [
+            submit(
+                _part, self.shards[k], self.held, values, numbers[mine] - self.ends[k],
+                len(numbers), [self.entropy, self.steps, k],
+            )
+            for k, mine in places
+        ]  # fmt: skip
+        sums, outputs = ([submit(itemgetter(i), part) for part in parts] for i in (0, 1))
+        while len(sums) > 1:
+            rest = sums[len(sums) // 2 * 2 :]
+            sums = [submit(_added, a, b) for a, b in zip(sums[::2], sums[1::2], strict=False)]
+            sums += rest
+        (loss, gradients), *outputs = self.client.gather([*sums, *outputs])
+        return Gathered(loss, parameters, gradients), _in_order(outputs, [m for _, m in places])
 
 
 class Gathered:
@@ -154,7 +130,7 @@ def _part(shard, held, values, rows, size, seed):
     model, loss = held
     share = len(rows) / size
     with _alone:
-        autograd.seed(list(seed))
+        autograd.seed(seed)
         parameters = [p for p in model.parameters() if p.requires_grad]
         for p, value in zip(parameters, values, strict=True):
             p.data = value
@@ -169,12 +145,8 @@ def _part(shard, held, values, rows, size, seed):
     return (float(value.item()) * share, gradients), outputs
 
 
-def _first(pair):
-    return pair[0]
-
-
-def _second(pair):
-    return pair[1]
+def _itself(value):
+    return value
 
 
 def _added(a, b):

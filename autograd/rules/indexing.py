@@ -231,7 +231,7 @@ def _check_lazy(index):
     parts = index if type(index) is tuple else (index,)
     arrays = [np.asarray(part) for part in parts if not is_basic(part) and not is_lazy(part)]
     if (
-        any(map(is_lazy, parts))
+        any(is_lazy(part) or type(part) is bool for part in parts)
         or len(arrays) > 1
         or any(a.ndim != 1 or a.dtype.kind not in "iu" or not a.size for a in arrays)
     ):

@@ -13,7 +13,7 @@ import numpy as np
 from .attribution import differentiated, edges
 from .check import of_floats
 from .graph import Node, history
-from .primitive import plain
+from .primitive import plain, telling
 from .repeat import Memo
 from .transforms import Recorded, called, jvp, vjp
 
@@ -55,6 +55,7 @@ class Certificate:
         return text
 
 
+@telling
 def certify(f, *args):
     """The `Certificate` of `f` at `args`, for one random u and v (always the same).
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .primitive import kind_of
+from .primitive import kind_of, telling
 from .transforms import grad
 from .tree import flatten, paths
 
@@ -11,6 +11,7 @@ DIRECTIONS = 20
 _STENCIL = ((1, 45), (2, -9), (3, 1))  # sixth-order central differences, Fornberg (1988), over 60 h
 
 
+@telling
 def check_gradients(f, *args, order=2, step=2e-3, tolerance=1e-6):
     """Compare derivatives of `f` at `args`, up to `order`, with finite differences.
 

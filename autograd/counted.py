@@ -11,12 +11,13 @@ import numpy as np
 from .costs import Counts, cost_of
 from .duck import Duck
 from .graph import levels
-from .primitive import explained, kind_of, like_tuple, mapped_over
+from .primitive import explained, kind_of, like_tuple, mapped_over, telling
 from .tensor import stop_gradient
 from .transforms import called, primal
 from .tree import flatten
 
 
+@telling
 def count_operations(f, *args, **kwargs):
     """The `Counts` of what ``f(*args, **kwargs)`` executes, by the shapes met; no estimate.
 

@@ -6,7 +6,7 @@ Most operations belong to a family in which half of the rules, or all, follow by
 
 from .batching import broadcasting
 from .lazy import refusing
-from .primitive import Primitive, highest, leaves, no_out, registry
+from .primitive import Primitive, highest, leaves, no_out, registry, retold
 
 
 def _register(function, operation):
@@ -116,9 +116,8 @@ class Composition:
         except (ValueError, TypeError, IndexError) as error:
             if not getattr(error, "explained", False):
                 raise
-            new = type(error)(f"in np.{self.name}, {error}")  # the part that failed has its name
-            new.explained = True
-            raise new from error
+            # the part that failed has its name
+            raise retold(error, f"in np.{self.name}, {error}") from error
 
 
 def composition(function, kinks=""):

@@ -7,6 +7,7 @@ and a graph is freed by reference counting the moment its output is dropped.
 """
 
 import itertools
+import os
 import threading
 from contextlib import contextmanager
 from operator import attrgetter
@@ -100,6 +101,16 @@ def no_grad():
     finally:
         _thread.silenced = before
         count_silencers(-1)
+
+
+def _begin_forked():
+    """In the child of a fork: no lock that another thread of the parent's has."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 def count_silencers(n):

@@ -10,10 +10,12 @@ import shutil
 import numpy as np
 
 from .measuring import Account, Case, measure
+from .primitive import telling
 from .show import ledger as shown
 from .transforms import called
 
 
+@telling
 def compare_modes(f, *args, repeats=20, seconds=5.0):
     """What `f` and its derivatives cost in every mode, at these arguments: a `Comparison`.
 
@@ -55,6 +57,7 @@ def compare_modes(f, *args, repeats=20, seconds=5.0):
     return Comparison(called(f), case.inputs, case.outputs, case.scalar, rows)
 
 
+@telling
 def scaling(make_f, sizes, repeats=10, seconds=2.0):
     """How the cost of every mode grows with the size of a problem: a `Scaling`.
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .batch import Batch
 from .graph import levels
+from .payload import base_array
 from .primitive import brief
 from .tensor import snapshot
 from .transforms import called, named, result_of
@@ -106,6 +107,11 @@ def _size(f, args, leaves, axes):
 
 
 def _examples_first(x, axis):
+    if isinstance(x, np.ndarray):
+        try:
+            x = base_array(x)
+        except TypeError as error:
+            raise TypeError(f"vmap: {error}") from None
     return np.moveaxis(x, axis, 0) if axis % np.ndim(x) else snapshot(x)
 
 

@@ -247,7 +247,7 @@ def all_seeds(c, level, count, value):
 
 
 def _check(what, mode, chunk_size):
-    if mode not in tuple(modes):
+    if not isinstance(mode, str) or mode not in modes:
         raise ValueError(f"{what}: mode is {' or '.join(map(repr, sorted(modes)))}, not {mode!r}")
     if chunk_size is None:
         return

@@ -26,7 +26,7 @@ import numpy as np
 
 from .colouring import coloured
 from .graph import Node
-from .primitive import Wrapper
+from .primitive import Wrapper, telling
 from .show.numbers import plural, seconds
 from .show.tables import html_table
 from .sparsity import DENSE, known, pattern_of
@@ -43,6 +43,7 @@ WIDEST = 4  # arrays in a cut, at most
 WIDTH = 88  # characters in a line of an explanation: notebooks break longer ones inside words
 
 
+@telling
 def plan(f, *args, argnums=0):
     """How to compute the Jacobian of `f` at `args`: a `Plan`, to be read, and to be run.
 

@@ -21,6 +21,7 @@ bilinear      the pushes are the operation itself; two transposes are written
 general       pull and push are written side by side
 """
 
+import functools
 import inspect
 import sys
 from functools import partial
@@ -29,6 +30,8 @@ import numpy as np
 
 from .reads import EVERYTHING, reads_of
 
+# what wrong arguments end in; RuntimeError where NumPy broadcasts more than 32 axes
+MISTAKES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 registry = {}  # NumPy function (or, for our own operations, the primitive) -> how it is run
 
 
@@ -302,7 +305,15 @@ class Primitive:
         """Apply to arguments as a NumPy user writes them: `sum(x, 1)`, `clip(x, a_max=t)`."""
         if options or len(args) != self.arity or self._bind is not None:
             args, options = (self._bind or self.canonical)(args, options)
-        return self.apply(args, options)
+        try:
+            y = self.apply(args, options)
+            if type(y) is np.ndarray:
+                kinds = {kind_of(x) for x in (y, *args)}
+                if not kinds.isdisjoint("cmMO"):
+                    raise TypeError("real numbers are wanted")
+        except MISTAKES as error:
+            raise explained(error, self.name, args) from error
+        return y
 
     def apply(self, args, options):
         """Apply to array arguments by position: the highest wrapper among them decides how."""
@@ -452,19 +463,42 @@ def explained(error, operation, args):
     if getattr(error, "explained", False):  # already, by a lower level
         return error
     said = str(error).removeprefix(f"{operation}: ")
-    message = f"{operation}: {said} (arguments: {', '.join(map(brief, args))})"
+    return retold(error, f"{operation}: {said} (arguments: {', '.join(map(brief, args))})")
+
+
+def retold(error, message):
+    """An error like `error` that says `message`, and is not told anew by what is around it."""
     try:
-        new = type(error)(message)
+        new = (TypeError if isinstance(error, AttributeError) else type(error))(message)
     except TypeError:  # one of NumPy's errors that take no message
-        new = next(t for t in (ValueError, TypeError, IndexError) if isinstance(error, t))(message)
+        new = next(t for t in MISTAKES if isinstance(error, t))(message)
     new.explained = True
     return new
+
+
+def told(error, what, arguments):
+    """Add to an error what was called, and with what: the path to where it was raised."""
+    error.add_note(f"in {what}, given {', '.join(map(brief, arguments)) or 'nothing'}")
+
+
+def telling(f):
+    """Decorator: errors in `f` that may be due to its arguments are told its name and theirs."""
+
+    @functools.wraps(f)
+    def wrapped(*args, **options):
+        try:
+            return f(*args, **options)
+        except MISTAKES as error:
+            told(error, f.__name__, [*args, *options.values()])
+            raise
+
+    return wrapped
 
 
 def brief(x):
     """An argument as an error message describes it: name, dtype, shape; or the number."""
     value = plain(x)
-    if not hasattr(value, "shape"):
+    if not hasattr(value, "shape") or isinstance(value, type):
         return repr(value) if isinstance(value, (int, float)) else type(value).__name__
     name = getattr(x, "name", None) if isinstance(x, Wrapper) else None
     return f"{f'{name!r} ' if name else ''}{value.dtype} {tuple(x.shape)}"

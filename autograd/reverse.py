@@ -8,6 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
+from .payload import numeric
 from .primitive import Indexed, Wrapper, check_kept, is_foreign, number, recorded, total
 from .rules.indexing import gather_cotangents
 from .watched import Writes, check_unwritten
@@ -185,7 +186,7 @@ def fit(c, value):
         shape = shape[extra:]
     if shape != wanted:
         stretched = tuple(
-            i
+            i + min(extra, 0)
             for i, n in enumerate(wanted)
             if n == 1 and i >= -extra and shape[i + min(extra, 0)] != 1
         )
@@ -252,15 +253,13 @@ def seed_for(value, seed, what):
                 f"np.mean), or pass a seed of its shape"
             )
         return type(value)(1) if isinstance(value, np.generic) else np.ones_like(value)
-    shape = np.shape(value)
+    shape, seed = np.shape(value), numeric("the seed", seed)
     if np.shape(seed) != shape:
         raise ValueError(f"the seed has shape {np.shape(seed)}, but {what()} has {shape}")
     if isinstance(seed, Wrapper):
         return seed
     if type(value) is float:
         return number(seed)
-    if isinstance(seed, np.ndarray):
-        seed = np.asarray(seed)  # no subclass
     seed = seed.astype(value.dtype) if hasattr(seed, "astype") else np.asarray(seed, value.dtype)
     return value.beside(seed) if isinstance(value, Wrapper) else seed
 

@@ -11,7 +11,7 @@ import numpy as np
 from . import graph, reverse
 from .duck import Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
-from .payload import base_array, payload
+from .payload import base_array, numeric, payload
 from .primitive import (
     Primitive,
     Wrapper,
@@ -63,13 +63,13 @@ class Tensor(Duck):
     def bind(self, primitive, args, options):
         """Apply `primitive`, this Tensor being the highest of `args`; record what it did."""
         level = self.level
-        if len(args) == 1:
-            inputs = (self.node,)
-            values = (self.node.value,)
-        else:
-            inputs, values = self._peel(args, level)
         evaluate = primitive.evaluate if level == BASE else primitive.apply
         try:
+            if len(args) == 1:
+                inputs = (self.node,)
+                values = (self.node.value,)
+            else:
+                inputs, values = self._peel(args, level)
             value = evaluate(values, options)
             if type(value) is type(values[0]) is np.ndarray:
                 if value.dtype.kind not in "fb":
@@ -173,7 +173,8 @@ class Tensor(Duck):
         if node.primitive is not None:
             raise TypeError(f"{describe(node)} is not an input: it keeps no gradient")
         if grad is not None:
-            grad, value = valued(grad), node.value
+            grad = numeric(f"grad for {describe(node)}", valued(grad))
+            value = node.value
             shape = np.shape(grad)
             if shape != self.shape:
                 raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")

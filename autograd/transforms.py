@@ -204,7 +204,11 @@ def variables_of(f, argnums, args, wrap):
 
 
 def result_of(f, args, kwargs):
-    """What `f` returns; TypeError for None, where a ``return`` was forgotten."""
+    """What `f` returns; TypeError for what is no function, and for one that returns None, where a
+    ``return`` was forgotten.
+    """
+    if not callable(f):
+        raise TypeError(f"a function is to be differentiated or mapped, f is a {called(f)}")
     result = f(*args, **kwargs)
     if result is None:
         raise TypeError(f"{called(f)} returned None; return a number, an array, or a tree of these")

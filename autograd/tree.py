@@ -43,6 +43,8 @@ def tree_map(f, tree, *rest):
     >>> tree_map(lambda p, g: p - 0.1 * g, {"w": 1.0, "b": [2.0]}, {"w": 5.0, "b": [10.0]})
     {'w': 0.5, 'b': [1.0]}
     """
+    if not callable(f):
+        raise TypeError(f"tree_map: f is a function, not a {type(f).__name__}")
     leaves, rebuild = flatten(tree)
     others = [leaves_like(tree, other) for other in rest]
     return rebuild([f(*each) for each in zip(leaves, *others, strict=True)])

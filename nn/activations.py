@@ -10,23 +10,27 @@ import math
 import numpy as np
 
 from autograd import elementwise, log_sigmoid, log_softmax, relu, sigmoid, softmax, softplus
+from autograd.payload import real
+from autograd.primitive import telling
 
-from .checks import check_positive
+from .checks import check_dtype, check_number, check_positive
 from .layers import Linear
 from .module import Module, Parameter
 
 # --- functions ------------------------------------------------------------------------------------
 
 
+@telling
 def step(x):
     """1 where x >= 0, else 0 (lectures D, E); its derivative is 0 everywhere, at the step too.
 
     >>> step(np.array([-1.0, 0.0, 2.0]))
     array([0., 1., 1.])
     """
-    return np.heaviside(x, 1.0)
+    return np.heaviside(real("step", x), 1.0)
 
 
+@telling
 def leaky_relu(x, negative_slope=0.01):
     """x where x > 0, else a x, a = negative_slope, which is the derivative at 0 too.
 
@@ -35,9 +39,11 @@ def leaky_relu(x, negative_slope=0.01):
     >>> leaky_relu(np.array([-1.0, 0.0, 2.0]))
     array([-0.01,  0.  ,  2.  ])
     """
+    x = real("leaky_relu", x)
     return np.where(x > 0, x, negative_slope * x)
 
 
+@telling
 def prelu(x, weight):
     """`leaky_relu` with slopes to be learned (He et al. 2015; lecture B): one for all, or one a
     channel (axis 1 of x).
@@ -45,6 +51,7 @@ def prelu(x, weight):
     >>> prelu(np.array([[-1.0, -1.0, 2.0]]), np.array([0.5, 0.1, 0.3]))
     array([[-0.5, -0.1,  2. ]])
     """
+    x, weight = real("prelu", x), real("prelu, weight", weight)
     if np.ndim(weight) > 1:
         raise ValueError(f"prelu: weight is one number or a row of them, got {np.shape(weight)}")
     slopes = math.prod(np.shape(weight))
@@ -61,6 +68,7 @@ def prelu(x, weight):
     return leaky_relu(x, weight)
 
 
+@telling
 def elu(x, alpha=1.0):
     """x where x > 0, else alpha (eˣ - 1) (Clevert et al. 2015; lectures B, E).
 
@@ -69,6 +77,7 @@ def elu(x, alpha=1.0):
     >>> elu(np.array([-1000.0, 0.0, 2.0]))
     array([-1.,  0.,  2.])
     """
+    x = real("elu", x)
     positive = x > 0
     return np.where(positive, x, alpha * np.expm1(np.where(positive, 0.0, x)))
 
@@ -81,30 +90,35 @@ softsign = elementwise(  # composed, the slope 1/(1 + |x|)² would be a differen
 )
 
 
+@telling
 def silu(x):
     """x·σ(x), called swish too (lecture E: x/(1 + e⁻ˣ)).
 
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
+    x = real("silu", x)
     return x * sigmoid(x)
 
 
+@telling
 def sinc(x):
     """sin(x)/x, and 1 at 0 (lecture E); np.sinc is sin(πx)/(πx).
 
     >>> sinc(np.array([0.0, np.pi / 2])).round(4)
     array([1.    , 0.6366])
     """
-    return np.sinc(x / math.pi)
+    return np.sinc(real("sinc", x) / math.pi)
 
 
+@telling
 def mish(x):
     """x·tanh(softplus(x)) (lecture E).
 
     >>> mish(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
+    x = real("mish", x)
     return x * np.tanh(softplus(x))
 
 
@@ -130,6 +144,7 @@ normal_cdf = elementwise(
 )
 
 
+@telling
 def gelu(x, approximate="none"):
     """x·Φ(x), Φ the normal distribution's (Hendrycks & Gimpel 2016).
 
@@ -138,6 +153,7 @@ def gelu(x, approximate="none"):
     >>> gelu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
+    x = real("gelu", x)
     if approximate == "none":
         return x * normal_cdf(x)
     if approximate != "tanh":
@@ -145,6 +161,7 @@ def gelu(x, approximate="none"):
     return x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
 
 
+@telling
 def maxout(x, pieces, axis=-1):
     """The largest of each `pieces` features in a row: (..., units·pieces) to (..., units).
 
@@ -154,6 +171,7 @@ def maxout(x, pieces, axis=-1):
     >>> maxout(np.array([1.0, 5.0, 2.0, -1.0]), 2)
     array([5., 2.])
     """
+    x = real("maxout", x)
     shape = np.shape(x)
     axis = range(len(shape))[axis]
     if pieces < 1 or shape[axis] % pieces:
@@ -173,7 +191,7 @@ class _Activation(Module):
 
     def forward(self, x):
         """Any shape."""
-        return self.function(x)
+        return self.function(real(type(self).__name__, x))
 
 
 class Identity(Module):
@@ -248,6 +266,7 @@ class LeakyReLU(Module):
     """x where x > 0, else negative_slope * x."""
 
     def __init__(self, negative_slope=0.01):
+        check_number("LeakyReLU", negative_slope=negative_slope)
         self.negative_slope = negative_slope
 
     def forward(self, x):
@@ -268,7 +287,8 @@ class PReLU(Module):
 
     def __init__(self, num_parameters=1, init=0.25, dtype=np.float32):
         check_positive("PReLU", num_parameters=num_parameters)
-        self.weight = Parameter(np.full(num_parameters, init, dtype))
+        check_number("PReLU", init=init)
+        self.weight = Parameter(np.full(num_parameters, init, check_dtype("PReLU", dtype)))
 
     def forward(self, x):
         """(N, channels, ...); any shape for one slope."""
@@ -283,6 +303,7 @@ class ELU(Module):
     """x where x > 0, else alpha (eˣ - 1)."""
 
     def __init__(self, alpha=1.0):
+        check_number("ELU", alpha=alpha)
         self.alpha = alpha
 
     def forward(self, x):
@@ -298,7 +319,7 @@ class GELU(Module):
     """x·Φ(x), Φ the normal distribution's; approximate="tanh" is quicker."""
 
     def __init__(self, approximate="none"):
-        if approximate not in ("none", "tanh"):
+        if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
             raise ValueError(f'GELU: approximate is "none" or "tanh", not {approximate!r}')
         self.approximate = approximate
 
@@ -337,11 +358,12 @@ class _AlongAxis(Module):
     function = None  # (x, axis=)
 
     def __init__(self, dim=-1):
+        check_number(type(self).__name__, dim=dim)
         self.dim = dim
 
     def forward(self, x):
         """Any shape with the axis `dim`."""
-        return self.function(x, axis=self.dim)
+        return self.function(real(type(self).__name__, x), axis=self.dim)
 
     def extra_repr(self):
         """The axis."""

@@ -8,15 +8,17 @@ import math
 import numpy as np
 
 from autograd import softmax
-from autograd.primitive import like, plain
+from autograd.payload import real
+from autograd.primitive import like, plain, telling
 from autograd.rules.random import generator_or_default
 
-from .checks import check_positive, check_probability
+from .checks import check_dtype, check_flag, check_positive, check_probability
 from .functional import dropout, linear
 from .layers import Linear
 from .module import Module, Parameter
 
 
+@telling
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, generator=None
 ):
@@ -37,6 +39,7 @@ def attended(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, generator=None
 ):
     """The result of `scaled_dot_product_attention`, and its weights (..., L, S)."""
+    query, key, value = (real("attention", a) for a in (query, key, value))
     q, k, v = (tuple(np.shape(a)) for a in (query, key, value))
     if min(map(len, (q, k, v))) < 2 or q[-1] != k[-1] or k[-2] != v[-2] or not _alike(q, k, v):
         raise ValueError(
@@ -119,6 +122,8 @@ class MultiheadAttention(Module):
                 f"MultiheadAttention: num_heads divides embed_dim, got {num_heads} and {embed_dim}"
             )
         check_probability("MultiheadAttention", dropout=dropout)
+        check_flag("MultiheadAttention", bias=bias, batch_first=batch_first)
+        dtype = check_dtype("MultiheadAttention", dtype)
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
         self.batch_first, self.generator = batch_first, generator
         bound = math.sqrt(6 / (4 * embed_dim))
@@ -146,8 +151,9 @@ class MultiheadAttention(Module):
 
         Raises ValueError for x of other shapes.
         """
-        key = query if key is None else key
-        value = key if value is None else value
+        query = real("MultiheadAttention", query)
+        key = query if key is None else real("MultiheadAttention", key)
+        value = key if value is None else real("MultiheadAttention", value)
         single = len(np.shape(query)) == 2
         parts = [self._with_examples(a, single) for a in (query, key, value)]
         (n, length, _), (_, keys, _) = (np.shape(a) for a in parts[:2])

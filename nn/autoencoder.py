@@ -15,9 +15,10 @@ hardly changes with its input (`ContractiveAutoencoder`).
 import numpy as np
 
 from autograd import jacobian, vmap
+from autograd.primitive import telling
 from autograd.rules.random import bernoulli
 
-from .checks import check_not_negative
+from .checks import check_not_negative, check_probability
 from .containers import Sequential
 from .losses import mse, sparsity_kl
 from .module import Module, buffer_value, evaluating
@@ -74,7 +75,8 @@ class SparseAutoencoder(Autoencoder):
 
     def __init__(self, encoder, decoder, reconstruction=mse, target=0.1, weight=1.0):
         super().__init__(encoder, decoder, reconstruction)
-        if not 0 < target < 1:
+        check_probability("SparseAutoencoder", target=target)
+        if target in (0, 1):
             raise ValueError(f"SparseAutoencoder: target lies in (0, 1), got {target}")
         check_not_negative("SparseAutoencoder", weight=weight)
         self.target, self.weight = target, weight
@@ -100,11 +102,8 @@ class DenoisingAutoencoder(Autoencoder):
 
     def __init__(self, encoder, decoder, reconstruction=mse, corruption=0.3, generator=None):
         super().__init__(encoder, decoder, reconstruction)
-        if not callable(corruption) and not 0 <= corruption <= 1:
-            raise ValueError(
-                f"DenoisingAutoencoder: corruption is a probability in [0, 1] or a function, "
-                f"got {corruption}"
-            )
+        if not callable(corruption):
+            check_probability("DenoisingAutoencoder", corruption=corruption)
         self.corruption, self.generator = corruption, generator
 
     def loss(self, x):
@@ -146,6 +145,7 @@ class ContractiveAutoencoder(Autoencoder):
         return f"weight={self.weight}"
 
 
+@telling
 def pretrain_stack(autoencoders, x, fit):
     """Greedy layer-wise training (Bengio et al. 2006; lecture A): the trained encoders, stacked.
 
@@ -160,8 +160,8 @@ def pretrain_stack(autoencoders, x, fit):
     fit            fit(autoencoder, x) trains one of them in place
     """
     autoencoders = list(autoencoders)
-    if not autoencoders:
-        raise ValueError("pretrain_stack: one or more autoencoders wanted")
+    if not autoencoders or not all(isinstance(a, Autoencoder) for a in autoencoders):
+        raise TypeError("pretrain_stack: one or more autoencoders wanted")
     stack = Sequential(*(a.encoder for a in autoencoders))
     _encoded(stack, x[:1])  # parts that do not fit each other are found before any training
     for autoencoder in autoencoders:

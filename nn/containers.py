@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activations import ReLU
-from .checks import check_positive
+from .checks import check_flag, check_positive, check_probability
 from .layers import Linear
 from .module import Module
 from .noise import Dropout
@@ -96,6 +96,8 @@ class MLP(Sequential):
             raise ValueError(
                 f"MLP: {last + 1} activations wanted, one for each layer, got {len(activation)}"
             )
+        check_probability("MLP", dropout=dropout)
+        check_flag("MLP", batch_norm=batch_norm)
         layers = []
         for k, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
             layers.append(Linear(inputs, outputs, dtype=dtype, generator=generator))

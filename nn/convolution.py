@@ -17,9 +17,11 @@ import numpy as np
 from autograd import Counts, bilinear
 from autograd.batching import everywhere, size_of
 from autograd.costs import size, working
+from autograd.payload import real
+from autograd.primitive import telling
 from autograd.rules.random import generator_or_default
 
-from .checks import check_positive
+from .checks import MOST, check_dtype, check_flag, check_positive
 from .module import Module, Parameter
 
 # --- geometry -------------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ def per_axis(what, name, value, axes, least=1):
     """An integer, or one for each axis, as a tuple of `axes` of them; ValueError for others."""
     values = (value,) * axes if isinstance(value, (int, np.integer)) else value
     fits = isinstance(values, (tuple, list)) and len(values) == axes
-    if not fits or not all(isinstance(v, (int, np.integer)) and v >= least for v in values):
+    if not fits or not all(isinstance(v, (int, np.integer)) and least <= v < MOST for v in values):
         kind = "a positive integer" if least else "an integer >= 0"
         several = f" or {axes} of them" if axes > 1 else ""
         raise ValueError(f"{what}: {name} is {kind}{several}, got {value!r}")
@@ -280,9 +282,9 @@ def per_axis(what, name, value, axes, least=1):
 
 def _padding_pairs(what, padding, axes, kernel, stride, dilation):
     """How many zeros come before and after, for each axis."""
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return ((0, 0),) * axes
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if any(s != 1 for s in stride):
             raise ValueError(f'{what}: padding="same" is for stride 1, got {stride}')
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
@@ -294,8 +296,8 @@ def _padding_pairs(what, padding, axes, kernel, stride, dilation):
 
 def batched(what, x, axes, channels):
     """x as (N, C, *size), and whether it is a single example; ValueError for other shapes."""
-    x = x if hasattr(x, "shape") else np.asarray(x)
-    shape, names = tuple(x.shape), ("L",) if axes == 1 else ("H", "W")
+    x = real(what, x)
+    shape, names = tuple(np.shape(x)), ("L",) if axes == 1 else ("H", "W")
     if len(shape) not in (axes + 1, axes + 2) or channels not in (None, shape[-axes - 1]):
         wanted = ", ".join((str(channels or "C"), *names))
         raise ValueError(f"{what}: x of shape (N, {wanted}) or ({wanted}) wanted, got {shape}")
@@ -329,8 +331,9 @@ def _convolved(what, axes, x, weight, bias, stride, padding, dilation, groups):
 
 
 def _function(what, axes, x, weight, bias, stride, padding, dilation, groups):
-    x, weight = (a if hasattr(a, "shape") else np.asarray(a) for a in (x, weight))
-    shape = tuple(weight.shape)
+    x, weight = real(what, x), real(f"{what}, weight", weight)
+    bias = bias if bias is None else real(f"{what}, bias", bias)
+    shape = tuple(np.shape(weight))
     if len(shape) != axes + 2 or 0 in shape:
         raise ValueError(f"{what}: weight (O, C/groups, {axes} kernel sizes) wanted, got {shape}")
     check_positive(what, groups=groups)
@@ -341,6 +344,7 @@ def _function(what, axes, x, weight, bias, stride, padding, dilation, groups):
     return _convolved(what, axes, x, weight, bias, stride, padding, dilation, groups)
 
 
+@telling
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide filters (O, C/groups, K) along x (N, C, L) or (C, L): (N, O, positions).
 
@@ -359,6 +363,7 @@ def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _function("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
+@telling
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide filters (O, C/groups, KH, KW) over x (N, C, H, W) or (C, H, W): see `conv1d`.
 
@@ -379,6 +384,8 @@ class _Conv(Module):
     ):  # fmt: skip
         what, axes = type(self).__name__, self.axes
         check_positive(what, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_flag(what, bias=bias)
+        dtype = check_dtype(what, dtype)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{what}: groups divides in_channels and out_channels, got {groups} for "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograd.primitive import telling
 from autograd.rules.random import generator_or_default
 
 from .checks import check_positive
@@ -20,7 +21,7 @@ class Ensemble(Module):
     """
 
     def __init__(self, models, output=None):
-        self.models = list(models)
+        self.models = list(models) if hasattr(models, "__iter__") else []
         if not self.models or not all(map(callable, self.models)):
             raise TypeError("Ensemble: one or more modules or functions wanted")
         if output is not None and not callable(output):
@@ -44,6 +45,7 @@ class Ensemble(Module):
         return self.models[i]
 
 
+@telling
 def bagging(make_model, k, data, fit, output=None, generator=None):
     """An Ensemble of k models, each trained on a bootstrap sample of the data (lecture C).
 

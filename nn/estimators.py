@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from autograd import softmax
+from autograd.payload import base_array, numeric
 from autograd.rules.random import generator_or_default
 from autograd.show.plotting import pyplot
 from optim import Adam
@@ -242,6 +243,8 @@ class Classifier(ClassifierMixin, _Network):
         return self.classes_[best]
 
     def _examples(self, X, y, classes=None, reset=True):
+        X = base_array(X) if isinstance(X, np.ndarray) else X
+        y = y if y is None else numeric("Classifier, y", y, kinds="iubfSUO")
         X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype, allow_nd=True)
         check_classification_targets(y)
         found, numbers = np.unique(column_or_1d(y), return_inverse=True)
@@ -298,6 +301,8 @@ class Regressor(RegressorMixin, _Network):
         return outputs[:, 0] if self._single else outputs
 
     def _examples(self, X, y, reset=True):
+        X = base_array(X) if isinstance(X, np.ndarray) else X
+        y = y if y is None else numeric("Regressor, y", y, kinds="iubfO")
         X, y = validate_data(
             self, X, y, reset=reset, dtype=self.dtype, allow_nd=True, multi_output=True,
             y_numeric=True,

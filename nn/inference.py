@@ -5,10 +5,12 @@ from collections import Counter
 
 import numpy as np
 
+from autograd.primitive import telling
+
 from .containers import Sequential
 from .convolution import Conv1d, Conv2d
 from .layers import Linear
-from .module import Parameter, _walk, evaluating
+from .module import Parameter, _walk, check_module, evaluating
 from .normalization import BatchNorm1d, BatchNorm2d
 
 
@@ -16,6 +18,7 @@ def _batch_norms(model):
     return [m for m in model.modules() if isinstance(m, (BatchNorm1d, BatchNorm2d))]
 
 
+@telling
 def exact_statistics(model, batches):
     """Set the running statistics to lecture C's averages over all minibatches; gives the model.
 
@@ -35,6 +38,7 @@ def exact_statistics(model, batches):
     >>> exact_statistics(model, [np.array([[1.0], [3.0]]), np.array([[4.0], [8.0]])])[0].running_var
     array([5.])
     """
+    check_module("exact_statistics", model)
     norms = _batch_norms(model)
     if not norms:
         raise ValueError("exact_statistics: the model has no batch normalization")
@@ -62,6 +66,7 @@ def exact_statistics(model, batches):
     return model
 
 
+@telling
 def fold_batch_norm(model):
     """A copy of the model, for evaluation, with batch normalization folded into what precedes it.
 
@@ -70,8 +75,7 @@ def fold_batch_norm(model):
     Results change by rounding only.  Where anything else precedes it, or a layer that stands in
     several places, batch normalization stays.  After a Linear, (N, C) is what it normalizes.
     """
-    if not hasattr(model, "modules"):
-        raise TypeError(f"fold_batch_norm: a Module is wanted, not {type(model).__name__}")
+    check_module("fold_batch_norm", model)
     model = copy.deepcopy(model).eval()
     uses = Counter(id(value) for _, value in _walk(model))  # a weight of two layers has two
     for part in model.modules():

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from autograd.primitive import telling
 from autograd.rules.random import generator_or_default
 
 from .module import Module
@@ -20,40 +21,49 @@ from .module import Module
 # --- values ---------------------------------------------------------------------------------------
 
 
+@telling
 def constant(shape, value, generator=None, dtype=np.float32):
     """`value` everywhere."""
     return np.full(shape, value, dtype)
 
 
+@telling
 def zeros(shape, generator=None, dtype=np.float32):
     """0 everywhere: right for biases; the units of a layer of such weights stay equal forever."""
     return np.zeros(shape, dtype)
 
 
+@telling
 def ones(shape, generator=None, dtype=np.float32):
     """1 everywhere."""
     return np.ones(shape, dtype)
 
 
+@telling
 def uniform(shape, low=-0.01, high=0.01, generator=None, dtype=np.float32):
     """Uniform in [low, high); by default lecture A's range."""
+    shape = _sizes(shape)
     if not -np.inf < low <= high < np.inf:
         raise ValueError(f"uniform: low <= high wanted, got {low} and {high}")
     return generator_or_default(generator).uniform(low, high, shape).astype(dtype)
 
 
+@telling
 def normal(shape, mean=0.0, std=0.01, generator=None, dtype=np.float32):
     """Normal with a mean and a standard deviation; by default lecture B's small numbers."""
+    shape = _sizes(shape)
     if not 0 <= std < np.inf:
         raise ValueError(f"normal: std is 0 or more, got {std}")
     return (mean + std * generator_or_default(generator).standard_normal(shape)).astype(dtype)
 
 
+@telling
 def fan_in_normal(shape, gain=1.0, generator=None, dtype=np.float32):
     """Normal with variance gain²/fan_in (LeCun et al. 1998; "Xavier" in lecture B's listing)."""
     return normal(shape, 0.0, gain / math.sqrt(_fans(shape)[0]), generator, dtype)
 
 
+@telling
 def xavier_uniform(shape, gain=1.0, generator=None, dtype=np.float32):
     """Uniform with variance 2·gain²/(fan_in + fan_out) (Glorot & Bengio 2010).
 
@@ -63,11 +73,13 @@ def xavier_uniform(shape, gain=1.0, generator=None, dtype=np.float32):
     return uniform(shape, -bound, bound, generator, dtype)
 
 
+@telling
 def xavier_normal(shape, gain=1.0, generator=None, dtype=np.float32):
     """Normal with the variance of `xavier_uniform`."""
     return normal(shape, 0.0, gain * math.sqrt(2 / sum(_fans(shape))), generator, dtype)
 
 
+@telling
 def he_uniform(shape, mode="fan_in", gain=2**0.5, generator=None, dtype=np.float32):
     """Uniform with variance gain²/fan, which for a relu keeps the activations' (He et al. 2015).
 
@@ -78,11 +90,13 @@ def he_uniform(shape, mode="fan_in", gain=2**0.5, generator=None, dtype=np.float
     return uniform(shape, -bound, bound, generator, dtype)
 
 
+@telling
 def he_normal(shape, mode="fan_in", gain=2**0.5, generator=None, dtype=np.float32):
     """Normal with the variance of `he_uniform`: lecture B's randn/√(fan_in/2)."""
     return normal(shape, 0.0, gain / math.sqrt(_fan("he_normal", shape, mode)), generator, dtype)
 
 
+@telling
 def orthogonal(shape, gain=1.0, generator=None, dtype=np.float32):
     """A random matrix (out, the rest) whose rows, or columns if fewer, are orthonormal, times gain.
 
@@ -96,6 +110,13 @@ def orthogonal(shape, gain=1.0, generator=None, dtype=np.float32):
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
     q = q if rows >= columns else q.T
     return (gain * q).reshape(shape).astype(dtype)
+
+
+def _sizes(shape):
+    """A shape; TypeError for None, which generators take for a single number."""
+    if shape is None:
+        raise TypeError("shape is a tuple of sizes, not None")
+    return shape
 
 
 def _fans(shape):
@@ -117,6 +138,7 @@ def _fan(name, shape, mode):
 # --- of a model -----------------------------------------------------------------------------------
 
 
+@telling
 def apply(module, initializer, where=None, generator=None, **settings):
     """Give the parameters of a module new values, ``initializer(shape, ...)``; returns the module.
 

@@ -12,14 +12,17 @@ batch normalization  PyTorch also counts the batches, in ``num_batches_tracked``
 import numpy as np
 
 from autograd import Tensor
+from autograd.payload import numeric
+from autograd.primitive import telling
 
 from .containers import Sequential
-from .module import Module, children
+from .module import Module, check_module, children
 from .normalization import BatchNorm1d, BatchNorm2d
 
 COUNTER = "num_batches_tracked"
 
 
+@telling
 def to_torch(model):
     """The values of the model's parameters and buffers, by PyTorch's names for them.
 
@@ -31,6 +34,7 @@ def to_torch(model):
     In PyTorch: ``{name: torch.from_numpy(array) for name, array in to_torch(model).items()}``
     for ``load_state_dict``; in a file: ``safetensors.numpy.save_file(to_torch(model), path)``.
     """
+    check_module("to_torch", model)
     own = model.state_dict()
     return {
         theirs: np.zeros((), np.int64) if ours is None else own[ours].copy()
@@ -38,6 +42,7 @@ def to_torch(model):
     }
 
 
+@telling
 def from_torch(model, state):
     """`state`, by PyTorch's names, as what ``model.load_state_dict`` takes; `model` stays as it is.
 
@@ -54,11 +59,14 @@ def from_torch(model, state):
     >>> model(np.array([3.0, 4.0], np.float32)).data
     array([7.], dtype=float32)
     """
+    check_module("from_torch", model)
+    if not hasattr(state, "keys"):
+        raise TypeError(f"from_torch: state is a dict of arrays, not a {type(state).__name__}")
     names, found, problems = _names(model), {}, []
     for theirs, ours in names.items():
         if theirs not in state or ours is None:
             continue
-        value = np.asarray(state[theirs])
+        value = numeric(f"from_torch, {theirs}", np.asanyarray(state[theirs]))
         if ours in found and not np.array_equal(found[ours], value, equal_nan=True):
             problems.append(f"{theirs} differs from another name of the same parameter")
         found[ours] = value

@@ -3,11 +3,12 @@
 import numpy as np
 
 from autograd import stop_gradient
+from autograd.payload import numeric, real
 from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
-from .checks import check_positive
+from .checks import check_dtype, check_flag, check_number, check_positive
 from .module import Module, Parameter
 
 
@@ -20,6 +21,8 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True, dtype=np.float32, generator=None):
         check_positive("Linear", in_features=in_features, out_features=out_features)
+        check_flag("Linear", bias=bias)
+        dtype = check_dtype("Linear", dtype)
         self.in_features, self.out_features = in_features, out_features
         generator = generator_or_default(generator)
         bound = 1 / np.sqrt(in_features)
@@ -32,6 +35,7 @@ class Linear(Module):
 
     def forward(self, x):
         """Raises ValueError unless the last axis of x has in_features elements."""
+        x = x if isinstance(x, tuple) else real("Linear", x)
         try:
             return F.linear(x, self.weight, self.bias)
         except (TypeError, ValueError) as error:  # say it in our terms
@@ -66,7 +70,8 @@ class Embedding(Module):
     ):
         check_positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
+            check_number("Embedding", padding_idx=padding_idx)
+            if not -num_embeddings <= padding_idx < num_embeddings or padding_idx % 1:
                 raise ValueError(
                     f"Embedding: padding_idx is one of the {num_embeddings} rows, got {padding_idx}"
                 )
@@ -74,6 +79,7 @@ class Embedding(Module):
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = padding_idx
         shape = num_embeddings, embedding_dim
+        dtype = check_dtype("Embedding", dtype)
         weight = generator_or_default(generator).standard_normal(shape).astype(dtype)
         if padding_idx is not None:
             weight[padding_idx] = 0
@@ -81,7 +87,7 @@ class Embedding(Module):
 
     def forward(self, x):
         """Raises TypeError unless x is of integers, IndexError for one that is no row's number."""
-        x = x if hasattr(x, "dtype") else np.asarray(x)
+        x = numeric("Embedding", x)
         numbers = plain(x)
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"Embedding: x is of integers, the rows' numbers; got {numbers.dtype}")

@@ -16,13 +16,17 @@ import numpy as np
 
 from autograd import elementwise, log_softmax, relu, softplus, take
 from autograd.lazy import holds, is_lazy
-from autograd.primitive import Wrapper, like, plain, undifferentiated
+from autograd.payload import base_array, real
+from autograd.primitive import Wrapper, like, plain, telling, undifferentiated
 
+from .checks import check_not_negative, check_probability
 from .functional import softmax_cross_entropy
+from .module import check_module
 
 # --- outputs against targets ----------------------------------------------------------------------
 
 
+@telling
 def mse(o, y, reduction="mean"):
     """(o - y)², elementwise.
 
@@ -33,6 +37,7 @@ def mse(o, y, reduction="mean"):
     return _reduced("mse", np.square(o - y), reduction)
 
 
+@telling
 def half_squared_error(o, y, reduction="mean"):
     """½Σ(y - o)² of each example (lectures A, D): the derivative by o is o - y.
 
@@ -49,6 +54,7 @@ def half_squared_error(o, y, reduction="mean"):
     return _reduced("half_squared_error", 0.5 * losses, reduction)
 
 
+@telling
 def mae(o, y, reduction="mean"):
     """|o - y|, elementwise; its derivative at 0 is 0.
 
@@ -59,20 +65,23 @@ def mae(o, y, reduction="mean"):
     return _reduced("mae", np.abs(o - y), reduction)
 
 
+@telling
 def huber(o, y, reduction="mean", *, delta=1.0):
     """½r² where |r| <= delta, else delta (|r| - ½delta), r = o - y, elementwise.
 
     >>> huber(np.array([0.5, 3.0]), [0.0, 0.0], "none")
     array([0.125, 2.5  ])
     """
-    if not delta > 0:
-        raise ValueError(f"huber: delta is positive, got {delta}")
+    check_not_negative("huber", delta=delta)
+    if not delta:
+        raise ValueError("huber: delta is positive, got 0")
     o, y = _pair("huber", o, y)
     r = o - y
     near = np.clip(r, -delta, delta)
     return _reduced("huber", near * (r - 0.5 * near), reduction)
 
 
+@telling
 def hinge(scores, y, reduction="mean", *, margin=1.0):
     """max(0, margin - y·score), elementwise, for y of -1 and 1; its derivative at the kink is 0.
 
@@ -103,6 +112,7 @@ def _binary(p, y):
     return -(y * clamped_log(p) + (1 - y) * clamped_log(1 - p))
 
 
+@telling
 def binary_cross_entropy(p, y, reduction="mean", *, weight=None):
     """-y log p - (1 - y) log(1 - p) of probabilities p, elementwise (lecture A).
 
@@ -123,6 +133,7 @@ def binary_cross_entropy(p, y, reduction="mean", *, weight=None):
     return _reduced(name, _rescaled(name, "weight", weight, _binary(p, y)), reduction)
 
 
+@telling
 def binary_cross_entropy_with_logits(logits, y, reduction="mean", *, weight=None, pos_weight=None):
     """Negative log-likelihood of targets in [0, 1] under sigmoid(logits), elementwise.
 
@@ -158,6 +169,7 @@ def _rescaled(name, what, weight, losses):
     return weight * losses
 
 
+@telling
 def kl_div(log_q, p, reduction="mean", *, log_target=False):
     """p (log p - log q), elementwise, given log q: PyTorch's kl_div.
 
@@ -184,6 +196,7 @@ def kl_div(log_q, p, reduction="mean", *, log_target=False):
     return np.sum(losses) / losses.shape[0]
 
 
+@telling
 def kl_divergence(p, q, reduction="mean"):
     """KL(p ‖ q) = Σ p log(p/q) over the last axis: of target p and output q (lecture C).
 
@@ -202,6 +215,7 @@ def kl_divergence(p, q, reduction="mean"):
     return _reduced("kl_divergence", np.sum(terms, axis=-1), reduction)
 
 
+@telling
 def sparsity_kl(code, target=0.1):
     """Σ_j KL(s ‖ ŝ_j) of units that are on with probability s and ŝ_j (lecture A): a number.
 
@@ -213,8 +227,10 @@ def sparsity_kl(code, target=0.1):
     >>> sparsity_kl(np.array([[0.0, 0.3], [0.2, 0.7]]), 0.1).round(4)
     np.float64(0.3681)
     """
-    if not 0 < target < 1:
+    check_probability("sparsity_kl", target=target)
+    if target in (0, 1):
         raise ValueError(f"sparsity_kl: target lies in (0, 1), got {target}")
+    code = real("sparsity_kl, code", code)
     if not np.ndim(code) or not np.shape(code)[0]:
         raise ValueError(f"sparsity_kl: code (N, ...) of a batch wanted, got {np.shape(code)}")
     means, entropy = np.mean(code, axis=0), float(_binary(target, target))
@@ -229,6 +245,7 @@ def _entropy_terms(p):
 # --- classes --------------------------------------------------------------------------------------
 
 
+@telling
 def cross_entropy(
     logits, labels, reduction="mean", *, weight=None, ignore_index=-100, label_smoothing=0.0
 ):
@@ -249,11 +266,11 @@ def cross_entropy(
     ValueError for shapes, IndexError for labels out of range.
     """
     name = "cross_entropy"
-    logits = logits if hasattr(logits, "shape") else np.asarray(logits, float)
+    logits = _floats(name, "logits", logits)
     shape = logits.shape
     if not hasattr(labels, "shape"):
         labels = np.asarray(labels)
-    if labels.shape == shape and labels.dtype.kind == "f" and shape:
+    if np.shape(labels) == shape and labels.dtype.kind == "f" and shape:
         return _soft_cross_entropy(logits, labels, reduction, weight, label_smoothing)
     labels, counted = _checked_labels(name, shape, labels, ignore_index)
     if weight is None and counted is None and not label_smoothing and len(shape) <= 2:
@@ -283,7 +300,7 @@ def _soft_cross_entropy(logits, targets, reduction, weight, label_smoothing):
     """Of target probabilities, in the shape of the logits."""
     name, axis = "cross_entropy", _classes(logits.shape)
     _check_probabilities(name, "targets", targets)
-    targets = _in(targets, logits.dtype)
+    targets = _in(name, "targets", targets, logits.dtype)
     if label_smoothing:
         even = _check_smoothing(label_smoothing) / logits.shape[axis]
         targets = (1 - label_smoothing) * targets + even
@@ -297,6 +314,7 @@ def _soft_cross_entropy(logits, targets, reduction, weight, label_smoothing):
     return _reduced(name, losses, reduction)
 
 
+@telling
 def nll(log_probabilities, labels, reduction="mean", *, weight=None, ignore_index=-100):
     """-log p of the labels, given logarithms of probabilities, as from `log_softmax`.
 
@@ -305,7 +323,7 @@ def nll(log_probabilities, labels, reduction="mean", *, weight=None, ignore_inde
     >>> nll(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1], "none").round(4)
     array([0.6931, 0.2231])
     """
-    name, scores = "nll", _floats(log_probabilities)
+    name, scores = "nll", _floats("nll", "log_probabilities", log_probabilities)
     labels, counted = _checked_labels(name, scores.shape, labels, ignore_index)
     rows, flat = _by_row(scores, counted), labels.reshape(-1)
     losses = -np.take_along_axis(rows, flat[:, None], axis=1)[:, 0]
@@ -313,6 +331,7 @@ def nll(log_probabilities, labels, reduction="mean", *, weight=None, ignore_inde
     return _weighted(name, losses, 0.0, weight, flat, counted, labels.shape, reduction)
 
 
+@telling
 def multi_margin(scores, labels, reduction="mean", *, margin=1.0):
     """Σ_(c ≠ label) max(0, margin - score_label + score_c) / C: the hinge of several classes.
 
@@ -321,7 +340,7 @@ def multi_margin(scores, labels, reduction="mean", *, margin=1.0):
     >>> multi_margin(np.array([[1.0, 2.0, 0.5]]), [1]).round(4)
     np.float64(0.0)
     """
-    name, scores = "multi_margin", _floats(scores)
+    name, scores = "multi_margin", _floats("multi_margin", "scores", scores)
     labels, _ = _checked_labels(name, scores.shape, labels, None)
     rows, flat = _by_row(scores), labels.reshape(-1)
     own = np.take_along_axis(rows, flat[:, None], axis=1)
@@ -337,6 +356,8 @@ def _checked_labels(name, shape, labels, ignore_index):
     The labels are a copy: a loader may refill its array before backward().
     """
     labels = undifferentiated(labels)
+    if isinstance(labels, np.ndarray):
+        labels = base_array(labels)
     labels = labels if isinstance(labels, Wrapper) or is_lazy(labels) else np.copy(labels)
     axis = _classes(shape)
     if axis is None or labels.shape != _without(shape, axis):
@@ -431,6 +452,7 @@ def _weighted(name, losses, spread, weight, labels, counted, shape, reduction):
 # --- penalties ------------------------------------------------------------------------------------
 
 
+@telling
 def l1_penalty(module, where=None):
     """Σ|w| over the parameters of a module: of those for which where(name, w) holds, or all.
 
@@ -443,6 +465,7 @@ def l1_penalty(module, where=None):
     return _penalty("l1_penalty", np.abs, module, where)
 
 
+@telling
 def l2_penalty(module, where=None):
     """Σw² over the parameters of a module: its derivative is lecture D's weight decay, 2w.
 
@@ -452,6 +475,7 @@ def l2_penalty(module, where=None):
 
 
 def _penalty(name, of_each, module, where):
+    check_module(name, module)
     chosen = [p for path, p in module.named_parameters() if where is None or where(path, p)]
     if not chosen:
         raise ValueError(f"{name}: no parameter of {type(module).__name__} is chosen")
@@ -461,23 +485,21 @@ def _penalty(name, of_each, module, where):
 # --- shapes, values, reductions -------------------------------------------------------------------
 
 
-def _floats(x):
+def _floats(name, what, x):
     """An array of any type, of floats."""
-    if isinstance(x, Wrapper):
-        return x
-    x = x if hasattr(x, "dtype") else np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(float)
+    return real(f"{name}, {what}", x)
 
 
-def _in(y, dtype):
+def _in(name, what, y, dtype):
     """Constants in the precision of what they are compared with."""
+    y = real(f"{name}, {what}", y)
     return y if isinstance(y, Wrapper) else np.asarray(y, dtype, like=like(y))[()]
 
 
 def _pair(name, o, y):
     """Outputs and targets as arrays of one shape."""
-    o = _floats(o)
-    y = _in(y, o.dtype)
+    o = _floats(name, "outputs", o)
+    y = _in(name, "targets", y, o.dtype)
     if o.shape != y.shape:
         raise ValueError(
             f"{name}: outputs of shape {o.shape} and targets of shape {y.shape}; a target for "
@@ -487,7 +509,7 @@ def _pair(name, o, y):
 
 
 def _weights(name, what, weight, dtype):
-    weight = _in(weight, dtype)
+    weight = _in(name, what, weight, dtype)
     if not holds(weight >= 0):
         raise ValueError(f"{name}: {what} is 0 or more")
     return weight
@@ -499,8 +521,7 @@ def _check_probabilities(name, what, x):
 
 
 def _check_smoothing(amount):
-    if not 0 <= amount <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing lies in [0, 1], got {amount}")
+    check_probability("cross_entropy", label_smoothing=amount)
     return amount
 
 

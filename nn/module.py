@@ -8,7 +8,17 @@ from reprlib import recursive_repr
 import numpy as np
 
 from autograd import Tensor, no_grad, repeat, scopes, tree_map
-from autograd.primitive import Wrapper, differs, like, plain, recorded, valued
+from autograd.primitive import (
+    MISTAKES,
+    Wrapper,
+    differs,
+    like,
+    plain,
+    recorded,
+    telling,
+    told,
+    valued,
+)
 
 
 def Parameter(data, name=None):
@@ -46,7 +56,11 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         first = scopes.begin()
-        result = self.forward(*args, **kwargs)
+        try:
+            result = self.forward(*args, **kwargs)
+        except MISTAKES as error:
+            told(error, f"{type(self).__name__}({self.extra_repr()})", args)
+            raise
         scopes.end(first, self)
         return result
 
@@ -377,6 +391,8 @@ def modes_kept(*modules):
     """Within this block modules may change between training and evaluation; after it they are in
     the mode, each of them, that they were in.
     """
+    for module in modules:
+        check_module("model", module)
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:
         yield
@@ -416,6 +432,7 @@ def calls_noted(model):
             del module.__dict__["forward"]
 
 
+@telling
 def functional_call(module, parameters, *args, **kwargs):
     """``module(*args)`` with other values for some or all of its parameters.
 
@@ -428,6 +445,9 @@ def functional_call(module, parameters, *args, **kwargs):
     >>> grad(loss)({"weight": np.ones((1, 2))}, np.array([[3.0, 4.0]]))
     {'weight': array([[3., 4.]])}
     """
+    check_module("functional_call", module)
+    if not isinstance(parameters, dict):
+        raise TypeError(f"functional_call: parameters by name, not a {type(parameters).__name__}")
     places = list(module._parameter_places())
     names = list(dict.fromkeys(name for _, name, _ in places))
     unknown = [name for name in parameters if name not in names]
@@ -558,6 +578,12 @@ def _is_input(leaf):
     return isinstance(leaf, Tensor) and leaf.level == 0 and leaf.node.primitive is None
 
 
+def check_module(what, module):
+    """TypeError but for Modules."""
+    if not isinstance(module, Module):
+        raise TypeError(f"{what}: a Module wanted, not a {type(module).__name__}")
+
+
 def buffer_value(name, value):
     """The plain array to keep as buffer `name`: derivatives end here."""
     if differs(value):
@@ -566,4 +592,7 @@ def buffer_value(name, value):
             f"switch the module to eval() inside vmap"
         )
     value = valued(value)
-    return value if recorded(value) else np.asarray(value, like=like(value))
+    try:
+        return value if recorded(value) else np.asarray(value, like=like(value))
+    except ValueError as error:  # ragged
+        raise ValueError(f"buffer {name!r}: {error}") from None

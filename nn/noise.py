@@ -7,10 +7,12 @@ an element, weight or state becomes; p is the probability that it is dropped.
 
 import numpy as np
 
+from autograd.payload import real
+from autograd.primitive import telling
 from autograd.rules.random import bernoulli, normal
 
 from . import functional as F
-from .checks import check_not_negative, check_probability
+from .checks import check_flag, check_not_negative, check_probability
 from .layers import Linear
 from .module import Module, functional_call
 
@@ -30,6 +32,7 @@ class Dropout(Module):
 
     def __init__(self, p=0.5, generator=None, *, inverted=True):
         check_probability("Dropout", p=p)
+        check_flag("Dropout", inverted=inverted)
         self.p, self.generator, self.inverted = p, generator, inverted
 
     def forward(self, x):
@@ -53,6 +56,7 @@ class GaussianNoise(Module):
 
     def forward(self, x):
         """Any shape."""
+        x = real("GaussianNoise", x)
         return x + normal(x, std=self.std, generator=self.generator) if self.training else x
 
     def extra_repr(self):
@@ -63,8 +67,11 @@ class GaussianNoise(Module):
 # --- states ---------------------------------------------------------------------------------------
 
 
+@telling
 def zoneout(new, old, p, training=True, generator=None):
     """Each element of a state stays as it was, with probability p; see `Zoneout`."""
+    check_probability("zoneout", p=p)
+    new, old = real("zoneout", new), real("zoneout", old)
     if not training:
         return p * old + (1 - p) * new
     return np.where(bernoulli(new, p=p, generator=generator), old, new)
@@ -176,8 +183,9 @@ class Shakeout(_NoisyWeights):
 
     def __init__(self, module, p=0.5, c=0.1, generator=None):
         super().__init__(module, generator)
-        if not 0 <= p < 1:
-            raise ValueError(f"Shakeout: p is a probability in [0, 1), got {p}")
+        check_probability("Shakeout", p=p)
+        if p == 1:
+            raise ValueError("Shakeout: p is a probability in [0, 1), got 1")
         check_not_negative("Shakeout", c=c)
         self.p, self.c = p, c
 
@@ -226,8 +234,10 @@ class Whiteout(Module):
         if not isinstance(module, Linear):
             raise TypeError(f"Whiteout: a Linear wanted, not {type(module).__name__}")
         check_not_negative("Whiteout", sigma=sigma, lam=lam)
-        if not 0 <= gamma <= 2:
+        check_not_negative("Whiteout", gamma=gamma)
+        if gamma > 2:
             raise ValueError(f"Whiteout: gamma lies in [0, 2], got {gamma}")
+        check_flag("Whiteout", multiplicative=multiplicative)
         self.module, self.generator = module, generator
         self.sigma, self.lam, self.gamma = sigma, lam, gamma
         self.multiplicative = multiplicative

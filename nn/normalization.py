@@ -2,10 +2,17 @@
 
 import numpy as np
 
+from autograd.payload import real
 from autograd.primitive import like
 
 from . import functional as F
-from .checks import check_positive
+from .checks import (
+    check_dtype,
+    check_flag,
+    check_not_negative,
+    check_positive,
+    check_probability,
+)
 from .module import Module, Parameter, buffer_value
 
 
@@ -15,10 +22,9 @@ class _BatchNorm(Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
         what = type(self).__name__
         check_positive(what, num_features=num_features)
-        if not eps >= 0 or not 0 <= momentum <= 1:
-            raise ValueError(
-                f"{what}: eps >= 0 and momentum in [0, 1] wanted, got {eps} and {momentum}"
-            )
+        check_not_negative(what, eps=eps)
+        check_probability(what, momentum=momentum)
+        dtype = check_dtype(what, dtype)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, dtype))
         self.bias = Parameter(np.zeros(num_features, dtype))
@@ -27,7 +33,9 @@ class _BatchNorm(Module):
 
     def forward(self, x):
         """Raises ValueError for other shapes, and for one value a feature while training."""
-        shape, what = np.shape(x), f"{type(self).__name__}({self.num_features})"
+        what = f"{type(self).__name__}({self.num_features})"
+        x = real(what, x)
+        shape = np.shape(x)
         if len(shape) not in self.shapes or shape[1] != self.num_features:
             wanted = " or ".join(s.format(self.num_features) for s in self.shapes.values())
             raise ValueError(f"{what}: x of shape {wanted} wanted, got {shape}")
@@ -100,15 +108,16 @@ class LayerNorm(Module):
             raise ValueError("LayerNorm: normalized_shape names at least one axis")
         for n in shape:
             check_positive("LayerNorm", normalized_shape=n)
-        if not eps >= 0:
-            raise ValueError(f"LayerNorm: eps >= 0 wanted, got {eps}")
+        check_not_negative("LayerNorm", eps=eps)
+        check_flag("LayerNorm", elementwise_affine=elementwise_affine, bias=bias)
+        dtype = check_dtype("LayerNorm", dtype)
         self.normalized_shape, self.eps = shape, eps
         self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None
 
     def forward(self, x):
         """Raises ValueError unless the last axes of x have the normalized shape."""
-        x = x if hasattr(x, "shape") else np.asarray(x)
+        x = real("LayerNorm", x)
         axes = len(self.normalized_shape)
         if tuple(x.shape[-axes:]) != self.normalized_shape:
             raise ValueError(

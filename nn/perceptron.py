@@ -10,10 +10,11 @@ import warnings
 import numpy as np
 
 from autograd import sigmoid
+from autograd.payload import real
 from autograd.primitive import plain
 from autograd.rules.random import generator_or_default
 
-from .checks import check_positive
+from .checks import check_dtype, check_positive
 from .losses import half_squared_error
 from .module import Module, Parameter
 
@@ -26,6 +27,7 @@ class Unit(Module):
 
     def __init__(self, in_features, dtype=np.float32, generator=None):
         check_positive(type(self).__name__, in_features=in_features)
+        dtype = check_dtype(type(self).__name__, dtype)
         self.in_features = int(in_features)
         start = generator_or_default(generator).uniform(-0.01, 0.01, in_features + 1)
         self.weight = Parameter(start[1:].astype(dtype))
@@ -33,6 +35,7 @@ class Unit(Module):
 
     def net(self, x):
         """w0 + Σ w_i x_i: (..., in_features) to (...)."""
+        x = real(type(self).__name__, x)
         if not np.ndim(x) or np.shape(x)[-1] != self.in_features:
             raise ValueError(
                 f"{type(self).__name__}({self.in_features}): the last axis of x must have "

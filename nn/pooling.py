@@ -13,6 +13,8 @@ import numpy as np
 from autograd import Counts, general, linear
 from autograd.batching import size_of
 from autograd.costs import size, working
+from autograd.payload import numeric, real
+from autograd.primitive import telling
 
 from .convolution import (
     batched,
@@ -172,6 +174,7 @@ def _check_padding(what, padding, kernel):
         raise ValueError(f"{what}: padding is at most half the kernel, got {padding} for {kernel}")
 
 
+@telling
 def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1):
     """The largest element of each window: (N, C, L) or (C, L) to (N, C, positions).
 
@@ -187,11 +190,13 @@ def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1):
     return _pooled("max_pool1d", 1, window_max, x, kernel_size, stride, padding, dilation)
 
 
+@telling
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
     """The largest element of each window of (N, C, H, W) or (C, H, W): see `max_pool1d`."""
     return _pooled("max_pool2d", 2, window_max, x, kernel_size, stride, padding, dilation)
 
 
+@telling
 def avg_pool1d(x, kernel_size, stride=None, padding=0):
     """The mean of each window, padding counted as zeros: (N, C, L) or (C, L); see `max_pool1d`.
 
@@ -202,6 +207,7 @@ def avg_pool1d(x, kernel_size, stride=None, padding=0):
     return total * (1 / math.prod(per_axis("avg_pool1d", "kernel_size", kernel_size, 1)))
 
 
+@telling
 def avg_pool2d(x, kernel_size, stride=None, padding=0):
     """The mean of each window of (N, C, H, W) or (C, H, W): see `avg_pool1d`."""
     total = _pooled("avg_pool2d", 2, window_sum, x, kernel_size, stride, padding)
@@ -279,6 +285,7 @@ class GlobalAvgPool(Module):
 
     def forward(self, x):
         """Raises ValueError for x without positions."""
+        x = real("GlobalAvgPool", x)
         shape = np.shape(x)
         if len(shape) < 3 or 0 in shape[2:]:
             raise ValueError(f"GlobalAvgPool: x of shape (N, C, *size) wanted, got {shape}")
@@ -296,6 +303,7 @@ class Flatten(Module):
 
     def forward(self, x):
         """Raises ValueError where x has no such axes."""
+        x = numeric("Flatten", x)
         shape = np.shape(x)
         first, last = (d + len(shape) if d < 0 else d for d in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < len(shape):

@@ -12,11 +12,12 @@ so the biases.  All start uniform in ±1/√hidden_size.
 import numpy as np
 
 from autograd import relu, sigmoid, stop_gradient
+from autograd.payload import real
 from autograd.primitive import like, looked_at
 from autograd.rules.random import generator_or_default
 
 from . import functional as F
-from .checks import check_positive, check_probability
+from .checks import check_dtype, check_flag, check_positive, check_probability
 from .module import Module, Parameter
 from .noise import zoneout
 
@@ -35,7 +36,7 @@ class _Elman:
         return (activation(F.linear(state[0], weight, z)),)
 
     def _choose(self, nonlinearity):
-        if nonlinearity not in ("tanh", "relu"):
+        if not isinstance(nonlinearity, str) or nonlinearity not in ("tanh", "relu"):
             raise ValueError(
                 f'{type(self).__name__}: nonlinearity is "tanh" or "relu", not {nonlinearity!r}'
             )
@@ -88,6 +89,7 @@ class _Unit(Module):
     def _start(self, inputs, bias, dtype, generator, **sizes):
         """Keep the sizes, and draw the parameters: `inputs` has the inputs by layer suffix."""
         check_positive(type(self).__name__, **sizes)
+        check_flag(type(self).__name__, bias=bias)
         self.__dict__.update(sizes)
         self.bias, rows = bias, self.gates * self.hidden_size
         for suffix, n in inputs.items():
@@ -109,6 +111,7 @@ class _Unit(Module):
             dtype = np.result_type(x.dtype, weight.dtype)
             return tuple(np.zeros(shape, dtype, like=like(x)) for _ in self.parts)
         state = (state,) if len(self.parts) == 1 else tuple(state)
+        state = tuple(real(f"{type(self).__name__}, the state", part) for part in state)
         found = [np.shape(part) for part in state]
         if found != [shape] * len(self.parts):
             raise ValueError(
@@ -125,6 +128,7 @@ class _Unit(Module):
 def _draw(module, shapes, dtype, generator):
     """Set parameters of these shapes by name, uniform in ±1/√hidden_size."""
     generator, bound = generator_or_default(generator), 1 / np.sqrt(module.hidden_size)
+    dtype = check_dtype(type(module).__name__, dtype)
     for name, shape in shapes.items():
         setattr(module, name, Parameter(generator.uniform(-bound, bound, shape).astype(dtype)))
 
@@ -138,6 +142,7 @@ class _Steps:
     def _keep(self, batch_first, zoneout, truncate, generator):
         name = type(self).__name__
         check_probability(name, zoneout=zoneout)
+        check_flag(name, batch_first=batch_first)
         if truncate is not None:
             check_positive(name, truncate=truncate)
         self.batch_first, self.zoneout, self.truncate = batch_first, zoneout, truncate
@@ -145,7 +150,7 @@ class _Steps:
 
     def _time_first(self, x, lengths):
         """x as (T, ..., input_size); lengths checked, or None where all have T steps."""
-        x = _array(x)
+        x = real(type(self).__name__, x)
         name, shape, size = type(self).__name__, x.shape, self.input_size
         if len(shape) not in (2, 3) or shape[-1] != size:
             batch = f"(N, T, {size})" if self.batch_first else f"(T, N, {size})"
@@ -330,8 +335,10 @@ class Jordan(_Steps, Module):
         if state is None:
             dtype = np.result_type(x.dtype, self.weight_ih.dtype)
             state = np.zeros(shape, dtype, like=like(x))
-        elif np.shape(state) != shape:
-            raise ValueError(f"Jordan: a state of shape {shape} wanted, got {np.shape(state)}")
+        else:
+            state = real("Jordan, the state", state)
+            if np.shape(state) != shape:
+                raise ValueError(f"Jordan: a state of shape {shape} wanted, got {np.shape(state)}")
         z = _every_step(x, self.weight_ih, self.bias_h)
         outputs, (last,) = self._scan(self.step, z, (state,), lengths)
         return self._back(outputs), last
@@ -361,8 +368,8 @@ class _Cell(_Unit):
 
         Raises ValueError for other shapes.
         """
-        x = _array(x)
-        shape = x.shape
+        x = real(type(self).__name__, x)
+        shape = np.shape(x)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__}: x of shape (N, {self.input_size}) or "

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autograd import Tensor, gradients
-from autograd.primitive import kind_of, plain
+from autograd.payload import numeric
+from autograd.primitive import kind_of, plain, telling
 from autograd.rules.random import generator_or_default
 
 from .module import Module, calls_noted
@@ -132,6 +133,7 @@ def _numbers(spread):
     return ["–", "–"] if spread is None else [f"{spread.mean:.3g}", f"{spread.std:.3g}"]
 
 
+@telling
 def activation_statistics(model, x, loss=None, generator=None):
     """How values spread on their way through a model, and derivatives on their way back.
 
@@ -155,7 +157,7 @@ def activation_statistics(model, x, loss=None, generator=None):
         raise TypeError(f"activation_statistics: a Module wanted, not a {type(model).__name__}")
     if not np.size(x):
         raise ValueError(f"activation_statistics: x has no elements, its shape is {np.shape(x)}")
-    twin, x = model.copy(), np.asarray(plain(x))
+    twin, x = model.copy(), numeric("activation_statistics", plain(x))
     innermost = {m: name for name, m in twin.named_modules() if len(m.modules()) == 1}
     with calls_noted(twin) as calls:
         output = twin(Tensor(x) if x.dtype.kind == "f" else x)

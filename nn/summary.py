@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autograd import count_operations, no_grad
-from autograd.primitive import kind_of
+from autograd.primitive import kind_of, telling
 
 from .module import Module, calls_noted
 
@@ -66,6 +66,7 @@ class Summary:
         return f"{self.parameters:,} parameters, {frozen:,} of them frozen"
 
 
+@telling
 def summary(model, *args, **kwargs):
     """The `Summary` of a model called as ``model(*args, **kwargs)``: shapes, parameters, flops.
 

@@ -26,9 +26,16 @@ class EMA:
     def __init__(self, params, decay=0.999):
         if hasattr(params, "requires_grad") or not hasattr(params, "__iter__"):
             raise TypeError(f"EMA: pass a list of Tensors, not a single {type(params).__name__}")
-        if not 0 <= decay < 1:
+        try:
+            fine = 0 <= decay < 1
+        except (TypeError, ValueError):  # no number, or many
+            fine = False
+        if not fine:
             raise ValueError(f"EMA: decay must be in [0, 1), not {decay!r}")
         self.params, self.decay, self.updates = list(params), decay, 0
+        for p in self.params:
+            if not hasattr(p, "requires_grad"):
+                raise TypeError(f"EMA: params are Tensors, one of them is a {type(p).__name__}")
         self.average = [np.copy(p.data) for p in self.params]
         self._outside = None  # the weights proper, while the averages are swapped in
 

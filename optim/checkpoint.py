@@ -82,6 +82,7 @@ def save(path, **parts):
     >>> bool((other.weight.data == model.weight.data).all())
     True
     """
+    os.fspath(path)  # and no number, which would be an open file's
     _replace(path, encoded(path, parts))
 
 
@@ -97,6 +98,7 @@ def load(path, **parts):
     shapes or dtypes than the object's.  ``load(path)["model"]`` are the arrays by name, to rename
     them for ``model.load_state_dict``.  Raises OSError, such as FileNotFoundError.
     """
+    os.fspath(path)
     state = read(path)
     restore(path, state, parts)
     return state

@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 
-from autograd.primitive import applied, is_foreign, number, recorded
+from autograd.primitive import applied, is_foreign, number, recorded, telling
 from autograd.rules.random import beside, generator_or_default
 
 
+@telling
 def clip_grad_value_(parameters, clip_value=5.0):
     """Hold every component of the gradients between -clip_value and clip_value, in place.
 
@@ -22,6 +23,7 @@ def clip_grad_value_(parameters, clip_value=5.0):
         p.grad = np.clip(p.grad, -clip_value, clip_value, out=out)
 
 
+@telling
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
     """Shrink all gradients by one factor, so that their norm together is at most `max_norm`.
 
@@ -50,6 +52,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     return norm
 
 
+@telling
 def add_gradient_noise_(parameters, step, eta=0.3, gamma=0.55, generator=None):
     """Add noise that dies away to the gradients, in place (Neelakantan et al. 2015).
 
@@ -61,7 +64,7 @@ def add_gradient_noise_(parameters, step, eta=0.3, gamma=0.55, generator=None):
             f"{gamma!r} and {step!r}"
         )
     generator = generator_or_default(generator)
-    scale = math.sqrt(eta / (1 + step) ** gamma)
+    scale = math.sqrt(eta / float(1 + step) ** gamma)
     for p in _with_gradient(parameters):
         if isinstance(p.grad, float):
             p.grad += scale * generator.standard_normal()
@@ -111,6 +114,9 @@ def _drawn(dtype):
 
 def _with_gradient(parameters):
     parameters = [parameters] if hasattr(parameters, "requires_grad") else list(parameters)
+    for p in parameters:
+        if not hasattr(p, "grad"):
+            raise TypeError(f"parameters are Tensors, one of them is a {type(p).__name__}")
     return [p for p in parameters if p.grad is not None]
 
 

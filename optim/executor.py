@@ -11,7 +11,7 @@ elements, was slower: the two wait for the interpreter's lock at every one of so
 
 import numpy as np
 
-from autograd.primitive import is_foreign, like
+from autograd.primitive import is_foreign, like, telling
 from autograd.repeat import deferred
 from autograd.watched import Writes
 
@@ -384,7 +384,7 @@ class Optimizer:
                 wanted, holds = RANGES[name]
                 try:
                     fine = holds(value)
-                except TypeError:
+                except (TypeError, ValueError):  # no number, or many
                     fine = False
                 if not fine:
                     raise ValueError(
@@ -489,6 +489,7 @@ RANGES = {
 }
 
 
+@telling
 def group_parameters(named, *rules):
     """Groups for an optimizer: each parameter goes to the first rule whose predicate holds.
 
@@ -508,6 +509,11 @@ def group_parameters(named, *rules):
     >>> [group["weight_decay"] for group in optim.AdamW(groups).param_groups]
     [0.0, 0.01]
     """
+    if not all(isinstance(rule, tuple) and len(rule) == 2 and callable(rule[0]) for rule in rules):
+        raise TypeError("group_parameters: rules are pairs (predicate(name, parameter), settings)")
+    named = list(named)
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in named):
+        raise TypeError("group_parameters: pairs (name, parameter) wanted")
     taken = [[] for _ in rules]
     rest = []
     for name, p in named:

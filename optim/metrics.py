@@ -10,9 +10,13 @@ numbers, or probabilities (N, C), one-hot ones for instance, of which the larges
 import numpy as np
 from sklearn import metrics
 
+from autograd.payload import numeric
+from autograd.primitive import telling
+
 __all__ = ["accuracy", "confusion_matrix", "f1", "predicted_classes", "r2", "top_k"]
 
 
+@telling
 def accuracy(outputs, labels):
     """The share of examples whose largest score is their label's.
 
@@ -29,8 +33,11 @@ def top_k(k=5):
     0.5
     """
 
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"top_k: k is a positive integer, got {k!r}")
+
     def metric(outputs, labels):
-        outputs = np.asarray(outputs)
+        outputs = _array(outputs)
         if outputs.ndim != 2 or not 0 < k <= outputs.shape[1]:
             raise ValueError(f"top_k: scores (N, C) with C >= k = {k} wanted, got {outputs.shape}")
         known = np.arange(outputs.shape[1])
@@ -44,13 +51,15 @@ def top_k(k=5):
     return metric
 
 
+@telling
 def confusion_matrix(outputs, labels):
     """How many examples of class i (row) were taken for class j (column): (C, C) ints."""
-    outputs = np.asarray(outputs)
+    outputs = _array(outputs)
     known = np.arange(outputs.shape[1]) if outputs.ndim == 2 and outputs.shape[1] > 1 else None
     return metrics.confusion_matrix(_labels(labels), predicted_classes(outputs), labels=known)
 
 
+@telling
 def f1(outputs, labels):
     """F1, the harmonic mean of precision and recall: the mean over the classes ("macro")."""
     return float(
@@ -60,9 +69,10 @@ def f1(outputs, labels):
     )
 
 
+@telling
 def r2(outputs, targets):
     """R² = 1 - Σ(y-o)² / Σ(y-ȳ)²; the mean over the outputs, where there are several."""
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    outputs, targets = _array(outputs), _array(targets)
     if outputs.shape != targets.shape:
         raise ValueError(
             f"r2: outputs of shape {outputs.shape} and targets of shape {targets.shape}; a target "
@@ -71,9 +81,12 @@ def r2(outputs, targets):
     return float(metrics.r2_score(targets, outputs))
 
 
+@telling
 def predicted_classes(outputs):
     """The class numbers that outputs stand for, N integers."""
-    outputs = np.asarray(outputs)
+    outputs = _array(outputs)
+    if outputs.dtype.kind == "f" and np.isnan(outputs).any():
+        raise ValueError("a classifier's outputs hold nan, which stands for no class")
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         return np.argmax(outputs, axis=1)
     if outputs.ndim == 1 or (outputs.ndim == 2 and outputs.shape[1] == 1):
@@ -86,7 +99,11 @@ def predicted_classes(outputs):
 
 
 def _labels(labels):
-    labels = np.asarray(labels)
+    labels = _array(labels)
     if labels.ndim != 2:
         return labels
     return labels.reshape(-1) if labels.shape[1] == 1 else np.argmax(labels, axis=1)
+
+
+def _array(x):
+    return np.asarray(numeric("a metric", x))

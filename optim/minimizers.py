@@ -12,6 +12,8 @@ import numpy as np
 
 from autograd import Tensor, hessian, hvp, jacobian, value_and_grad
 from autograd.lazy import computed
+from autograd.payload import base_array
+from autograd.primitive import telling
 from autograd.tree import flatten, paths
 
 WITHOUT_GRADIENT = ("nelder-mead", "powell", "cobyla", "cobyqa")
@@ -19,6 +21,7 @@ BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")  # Hess
 BY_HESSIAN = ("dogleg", "trust-exact")
 
 
+@telling
 def minimize(f, x0, method="L-BFGS-B", **settings):
     """Minimize `f`, a function of `x0` that returns one number, with `scipy.optimize.minimize`.
 
@@ -73,6 +76,7 @@ def minimize(f, x0, method="L-BFGS-B", **settings):
     return found
 
 
+@telling
 def least_squares(f, x0, method="trf", sparse=False, **settings):
     """Minimize half the sum of squares of the residuals f(x), with `scipy.optimize.least_squares`.
 
@@ -116,7 +120,7 @@ def least_squares(f, x0, method="trf", sparse=False, **settings):
 def _on_a_vector(caller, f, x0):
     """The leaves of `x0` as one vector, and `f` as a function of that vector."""
     leaves, rebuild = flatten(x0)
-    values = [np.asarray(_value(leaf)) for leaf in leaves]
+    values = [base_array(np.asanyarray(_value(leaf))) for leaf in leaves]
     for value, path in zip(values, paths(x0), strict=True):
         if value.dtype.kind != "f":
             raise TypeError(f"{caller}: x0{path} is {value.dtype}: floats are wanted")

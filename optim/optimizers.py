@@ -33,11 +33,11 @@ class SGD(Optimizer):
     """
 
     def __init__(self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False):
-        if nesterov and not momentum:
-            raise ValueError("SGD: nesterov=True needs a momentum")
         super().__init__(
             params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
         )
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov=True needs a momentum")
 
     def slots(self, hyper):
         """v, where there is a momentum."""

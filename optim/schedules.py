@@ -15,15 +15,17 @@ import math
 
 import numpy as np
 
-from autograd.primitive import number
+from autograd.primitive import number, telling
 from autograd.repeat import deferred
 
 
+@telling
 def constant(t):
     """1: the rate the optimizer was made with."""
     return 1.0
 
 
+@telling
 def staircase(t, c, k=1):
     """exp(-c⌈t/k⌉): down every k steps (lecture E).
 
@@ -34,6 +36,7 @@ def staircase(t, c, k=1):
     return math.exp(-c * math.ceil(t / k))
 
 
+@telling
 def inverse(t, c):
     """1/(1 + ct) (lecture E).
 
@@ -44,6 +47,7 @@ def inverse(t, c):
     return 1 / (1 + c * t)
 
 
+@telling
 def inverse_sqrt(t, c):
     """1/√(1 + ct) (lecture E).
 
@@ -54,6 +58,7 @@ def inverse_sqrt(t, c):
     return 1 / math.sqrt(1 + c * t)
 
 
+@telling
 def warmup(t, steps):
     """Up in equal steps, from 1/steps at t = 0 to 1 at t = steps - 1; then 1.
 
@@ -64,6 +69,7 @@ def warmup(t, steps):
     return min(1.0, (t + 1) / steps)
 
 
+@telling
 def cosine(t, total, least=0.0):
     """Half a cosine from 1 at t = 0 to `least` at t = total, and there from then on.
 
@@ -74,6 +80,7 @@ def cosine(t, total, least=0.0):
     return _falling(t, total, least)
 
 
+@telling
 def one_cycle(t, total, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
     """Up from 1/div_factor to 1 in the first `pct_start` of the steps, then down, by cosines.
 
@@ -86,6 +93,7 @@ def one_cycle(t, total, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
     _at_least(1, "one_cycle", total=total)
     if not 0 <= pct_start <= 1:
         raise ValueError(f"one_cycle: pct_start lies in [0, 1], got {pct_start!r}")
+    _at_least(1e-30, "one_cycle", div_factor=div_factor, final_div_factor=final_div_factor)
     first, last = 1 / div_factor, 1 / (div_factor * final_div_factor)
     peak = pct_start * total - 1
     if t <= peak:
@@ -216,16 +224,20 @@ class ReduceLROnPlateau(_Schedule):
         min_lr=0.0,
     ):
         super().__init__(optimizer)
-        if mode not in ("min", "max"):
+        if not isinstance(mode, str) or mode not in ("min", "max"):
             raise ValueError(f'ReduceLROnPlateau: mode must be "min" or "max", not {mode!r}')
-        for name, value, wanted, fine in (
-            ("factor", factor, "in (0, 1)", 0 < factor < 1),
-            ("patience", patience, "a number >= 0", patience >= 0),
-            ("threshold", threshold, "a number >= 0", threshold >= 0),
-            ("cooldown", cooldown, "a number >= 0", cooldown >= 0),
-            ("min_lr", min_lr, "a number >= 0", min_lr >= 0),
+        for name, value, wanted, most in (
+            ("factor", factor, "in (0, 1)", 1),
+            ("patience", patience, "a number >= 0", math.inf),
+            ("threshold", threshold, "a number >= 0", math.inf),
+            ("cooldown", cooldown, "a number >= 0", math.inf),
+            ("min_lr", min_lr, "a number >= 0", math.inf),
         ):
-            if not fine:
+            try:
+                fine = bool(0 <= value <= most) and not np.ndim(value)
+            except (TypeError, ValueError):
+                fine = False
+            if not fine or name == "factor" and value in (0, 1):
                 raise ValueError(f"ReduceLROnPlateau: {name} must be {wanted}, not {value!r}")
         self.mode, self.patience, self.threshold = mode, patience, threshold
         self.factor, self.cooldown, self.min_lr = factor, cooldown, min_lr

@@ -30,7 +30,7 @@ from itertools import islice
 import numpy as np
 
 from autograd import audit
-from autograd.primitive import is_foreign, number
+from autograd.primitive import is_foreign, number, telling
 from autograd.repeat import Memo
 from nn.data import Loader
 from nn.module import evaluating, modes_kept
@@ -46,6 +46,7 @@ __all__ = ["evaluate", "fit", "lr_find", "predict"]
 AT_ONCE = 256  # examples evaluated at a time: fewer calls than in training, and little memory
 
 
+@telling
 def fit(
     model, data, loss, optimizer, epochs=10, *,
     batch_size=32, shuffle=True, generator=None, validation=None, metrics=None, monitor=None,
@@ -264,6 +265,7 @@ def _parts(run, batches, held_out, schedule, generator, callbacks):
     return {name: part for name, part in parts.items() if part is not None}
 
 
+@telling
 def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
     """{"loss": mean over the examples, and every metric by its name}, in evaluation mode.
 
@@ -280,6 +282,7 @@ def evaluate(model, data, loss=None, metrics=None, batch_size=AT_ONCE):
     return totals.row()
 
 
+@telling
 def predict(model, x, batch_size=AT_ONCE):
     """The model's outputs for all examples of x, in evaluation mode, as one plain array.
 
@@ -290,6 +293,7 @@ def predict(model, x, batch_size=AT_ONCE):
         return np.concatenate([_array(model(*b)) for b in _batches(inputs, batch_size)])
 
 
+@telling
 def lr_find(
     model, data, loss, optimizer, low=1e-6, high=1.0, steps=100, *,
     batch_size=32, generator=None, smoothing=0.8,

@@ -142,6 +142,11 @@ KEPT = {
         ["v0 = 1.0 * x0\nv0[:] = x1\nv0[::-1] *= 0.5"],
         ["v0"],
     ),
+    "a value assigned with axes too many had no derivative": Program(
+        {"x0": np.array([1.0, 2.0]), "x1": np.array([[[0.5]]])},
+        ["v0 = 1.0 * x0\nv0[:] = x1 * x1", "v1 = 1.0 * x0\nv1[1:1, None] = x1"],
+        ["v0", "v1"],
+    ),
     "a remainder was longer than NumPy's, as it was rounded otherwise": Program(
         {"x0": np.array(0.3)},
         [

@@ -31,13 +31,14 @@ CORE = {
     "autograd.repeat": [],
     "autograd.rules.*": [
         "autograd.batching", "autograd.costs", "autograd.families", "autograd.lazy",
-        "autograd.primitive",
+        "autograd.payload", "autograd.primitive",
         "autograd.reads",
         "autograd.repeat", "autograd.rules.*",
     ],
     "autograd.rules": ["autograd.rules.*"],
     "autograd.reverse": [
-        "autograd.graph", "autograd.primitive", "autograd.rules.indexing", "autograd.watched",
+        "autograd.graph", "autograd.payload", "autograd.primitive", "autograd.rules.indexing",
+        "autograd.watched",
     ],
     "autograd.duck": [
         "autograd.batching", "autograd.families", "autograd.graph", "autograd.primitive",
@@ -59,7 +60,8 @@ CORE = {
     "autograd.batch": ["autograd.batching", "autograd.duck", "autograd.primitive"],
     "autograd.forward": ["autograd.graph", "autograd.watched"],
     "autograd.mapping": [
-        "autograd.batch", "autograd.graph", "autograd.primitive", "autograd.tensor",
+        "autograd.batch", "autograd.graph", "autograd.payload", "autograd.primitive",
+        "autograd.tensor",
         "autograd.transforms", "autograd.tree",
     ],
     "autograd.transforms": [
@@ -104,6 +106,7 @@ NN = [
     "autograd.batching",
     "autograd.lazy",
     "autograd.costs",
+    "autograd.payload",
     "autograd.primitive",
     "autograd.repeat",
     "autograd.rules.random",
@@ -115,6 +118,7 @@ NN = [
 ]
 OPTIM = [
     "autograd.graph",
+    "autograd.payload",
     "autograd.primitive",
     "autograd.repeat",
     "autograd.rules.random",

@@ -439,6 +439,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     y = start * ratio ** (k / intervals)
     if endpoint and num > 1:
         y = np.where(k == intervals, stop, y)
+    dtype = np.result_type(y.dtype, float) if dtype is None else dtype  # as NumPy has it
     return np.moveaxis(in_dtype(y, dtype, "geomspace"), 0, axis)
 
 

@@ -10,20 +10,28 @@ copied there.  A generator of the array's own package, such as ``cupy.random.def
 draws there; what it drew cannot be repeated, as `checkpoint` would have to.
 """
 
+import os
+import threading
+
 import numpy as np
 
 from ..costs import drawn
 from ..families import elementwise
-from ..primitive import is_foreign
+from ..primitive import is_foreign, telling
 from ..repeat import draw as repeatable
 
+_lock = threading.Lock()
 _default = None  # made when first asked for: np.random takes a while to import
 
 
+@telling
 def seed(n):
     """Start the default generator anew, for this process and all its threads.
 
-    Everything random takes a ``generator`` of its own too; without one, this is drawn from.
+    Everything random takes a ``generator`` of its own too; without one, this is drawn from.  A
+    process that is forked, or spawned, begins with a default generator of its own, from the
+    system's entropy, whatever was seeded here; other generators are copied by a fork, so give
+    each worker one of ``np.random.default_rng(n).spawn(workers)``.
 
     >>> seed(0)
     >>> first = uniform(np.zeros(3))
@@ -44,8 +52,20 @@ def generator_or_default(generator=None):
             f"got {generator!r}"
         )
     if generator is None and _default is None:
-        _default = np.random.default_rng()
+        with _lock:
+            if _default is None:  # no other thread has come before
+                _default = np.random.default_rng()
     return _default if generator is None else generator
+
+
+def _begin_forked():
+    """In the child of a fork: no generator of the parent's, and no lock that a thread there has."""
+    global _default, _lock
+    _default, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 def _draw(forward, name, doc):

@@ -584,6 +584,7 @@ def _finite(m):
 
 
 def _logsumexp(x, axis=None, keepdims=False):
+    x = fractional(_array(x))  # of uint8 the differences would be large
     largest = _finite(np.max(x, axis=axis, keepdims=True)) if math.prod(np.shape(x)) else 0.0
     with np.errstate(divide="ignore"):  # log 0 is -inf: the value of a row of -inf
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest

@@ -13,7 +13,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..batching import Mapped, everywhere, flattening, ndim, shifted
 from ..families import composition, constant, refused
 from ..lazy import holds, is_lazy
-from ..primitive import Wrapper, common
+from ..payload import numeric
+from ..primitive import Wrapper, common, telling
 from .indexing import getitem, scatter, setitem
 
 
@@ -147,6 +148,7 @@ def no_out(name, out):
 
 
 @composition(np.take)
+@telling
 def take(a, indices, axis=None, out=None, mode="raise"):
     """``a[:, indices]``, the colons standing for the axes before `axis`.
 
@@ -158,6 +160,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     array([5., 2.])
     """
     no_out("take", out)
+    a = numeric("take", a)
     a, axis = flat_if_none(a, axis)
     axis = normalize_axis_index(axis, a.ndim)
     indices = within(index_array(indices, "take"), a.shape[axis], mode, "take")
@@ -311,6 +314,7 @@ def choose(a, choices, out=None, mode="raise"):
 # --- placing and adding -------------------------------------------------------------------------
 
 
+@telling
 def put_along_axis(arr, indices, values, axis):
     """A copy of `arr` with `values` at the positions `indices` on `axis`; recorded.
 
@@ -321,6 +325,7 @@ def put_along_axis(arr, indices, values, axis):
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
+    arr = numeric("put_along_axis", arr)
     x, along_axis = flat_if_none(arr, axis)
     index = along(index_array(indices, "put_along_axis"), along_axis, x)
     return np.reshape(setitem(x, values, index=index), np.shape(arr))

@@ -7,9 +7,14 @@ image, so that it is interpolated once (`scipy.ndimage.affine_transform`).
 import numpy as np
 from scipy import ndimage
 
+from autograd.payload import numeric
+from autograd.primitive import telling
 from autograd.rules.random import generator_or_default
 
+from ..checks import check_not_negative, check_probability
 
+
+@telling
 def warp(images, rotate=0.0, rescale=1.0, stretch=1.0, shift=0.0, flip=False, **fill):
     """Each image flipped, stretched, rescaled, rotated (about its centre) and shifted, in order.
 
@@ -79,9 +84,8 @@ class Augmentation:
             "flip": flip, "noise": noise,
         }  # fmt: skip
         for name, value in self.settings.items():
-            if not 0 <= value < np.inf or (name == "flip" and value > 1):
-                wanted = "a probability, in [0, 1]" if name == "flip" else "0 or more"
-                raise ValueError(f"Augmentation: {name} is {wanted}; got {value}")
+            check = check_probability if name == "flip" else check_not_negative
+            check("Augmentation", **{name: value})
         if unknown := set(fill) - {"order", "mode", "cval"}:
             raise TypeError(f"Augmentation: there is no setting {', '.join(sorted(unknown))}")
         self.generator, self.fill = generator, fill
@@ -120,7 +124,7 @@ def _each(name, value, shape):
 
 
 def _images(name, images):
-    images = np.asarray(images)
+    images = np.asarray(numeric("warp, images", images))
     if images.ndim not in (3, 4):
         raise ValueError(f"{name}: images (N, H, W) or (N, C, H, W) wanted, got {images.shape}")
     if images.dtype not in (np.float32, np.float64):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from autograd.payload import numeric
+from autograd.primitive import telling
+
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CODES = {np.dtype(t).newbyteorder("="): code for code, t in TYPES.items()}
 
@@ -19,6 +22,7 @@ CODES = {np.dtype(t).newbyteorder("="): code for code, t in TYPES.items()}
 EXPANSION = 1032
 
 
+@telling
 def read_idx(path):
     """The array in an IDX file; a gzipped one is known by its content.
 
@@ -81,12 +85,13 @@ def _fill(file, array):
     return got
 
 
+@telling
 def write_idx(path, array):
     """Write an array as an IDX file, gzipped if the name ends in ``.gz``.
 
     Raises TypeError for a dtype that the format lacks, ValueError for a shape it cannot say.
     """
-    path, array = Path(path), np.asarray(array)
+    path, array = Path(path), np.asarray(numeric("write_idx", array))
     code = CODES.get(array.dtype.newbyteorder("="))
     if code is None:
         known = ", ".join(map(str, CODES))

@@ -4,7 +4,7 @@ import numpy as np
 
 from autograd.rules.random import generator_or_default
 
-from ..checks import check_positive
+from ..checks import check_flag, check_positive
 
 
 class Loader:
@@ -32,7 +32,10 @@ class Loader:
         if not arrays:
             raise TypeError("Loader: give one or more arrays, such as x and y")
         # what does not index as NumPy does, such as a table whose rows have labels, is copied
-        arrays = [a if hasattr(a, "__array_function__") else np.asarray(a) for a in arrays]
+        try:
+            arrays = [a if hasattr(a, "__array_function__") else np.asarray(a) for a in arrays]
+        except ValueError as error:  # ragged
+            raise ValueError(f"Loader: {error}") from None
         shapes = [tuple(a.shape) for a in arrays]
         if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
             raise ValueError(
@@ -40,6 +43,7 @@ class Loader:
                 f"axis wanted; got shapes {', '.join(map(str, shapes))}"
             )
         check_positive("Loader", batch_size=batch_size)
+        check_flag("Loader", shuffle=shuffle)
         self.arrays, self.batch_size = tuple(arrays), int(batch_size)
         self.shuffle = bool(shuffle)
         self.seed = int(generator_or_default(generator).integers(2**63)) if shuffle else 0

@@ -5,11 +5,13 @@ Each gives ``(x, y)``: points (n, 2) of `dtype`, and their classes as integers (
 
 import numpy as np
 
+from autograd.primitive import telling
 from autograd.rules.random import generator_or_default
 
 from ..checks import check_not_negative, check_positive
 
 
+@telling
 def xor(n=4, noise=0.0, dtype=np.float32, generator=None):
     """Exclusive or: the corners (0,0), (0,1), (1,0), (1,1) in turn, and whether they differ.
 
@@ -25,6 +27,7 @@ def xor(n=4, noise=0.0, dtype=np.float32, generator=None):
     return _noisy(x, noise, dtype, generator), x[:, 0] ^ x[:, 1]
 
 
+@telling
 def spirals(n=200, classes=2, turns=1.0, noise=0.0, dtype=np.float32, generator=None):
     """Spirals from the origin out to radius 1, one a class, wound into each other.
 
@@ -38,6 +41,7 @@ def spirals(n=200, classes=2, turns=1.0, noise=0.0, dtype=np.float32, generator=
     return _noisy(x, noise, dtype, generator), y
 
 
+@telling
 def rings(n=200, classes=2, noise=0.0, dtype=np.float32, generator=None):
     """Rings around the origin, one a class, of radius 1/classes, 2/classes, ..., 1.
 

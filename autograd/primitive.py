@@ -498,7 +498,7 @@ def telling(f):
 def brief(x):
     """An argument as an error message describes it: name, dtype, shape; or the number."""
     value = plain(x)
-    if not hasattr(value, "shape") or isinstance(value, type):
+    if not (hasattr(value, "shape") and hasattr(value, "dtype")) or isinstance(value, type):
         return repr(value) if isinstance(value, (int, float)) else type(value).__name__
     name = getattr(x, "name", None) if isinstance(x, Wrapper) else None
     return f"{f'{name!r} ' if name else ''}{value.dtype} {tuple(x.shape)}"

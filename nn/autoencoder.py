@@ -160,8 +160,8 @@ def pretrain_stack(autoencoders, x, fit):
     fit            fit(autoencoder, x) trains one of them in place
     """
     autoencoders = list(autoencoders)
-    if not autoencoders or not all(isinstance(a, Autoencoder) for a in autoencoders):
-        raise TypeError("pretrain_stack: one or more autoencoders wanted")
+    if not autoencoders or not all(hasattr(a, "encoder") for a in autoencoders):
+        raise ValueError("pretrain_stack: one or more autoencoders wanted")
     stack = Sequential(*(a.encoder for a in autoencoders))
     _encoded(stack, x[:1])  # parts that do not fit each other are found before any training
     for autoencoder in autoencoders:

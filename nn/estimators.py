@@ -244,7 +244,7 @@ class Classifier(ClassifierMixin, _Network):
 
     def _examples(self, X, y, classes=None, reset=True):
         X = base_array(X) if isinstance(X, np.ndarray) else X
-        y = y if y is None else numeric("Classifier, y", y, kinds="iubfSUO")
+        y = y if y is None else numeric("Classifier, y", y, kinds="iubfcSUO")
         X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype, allow_nd=True)
         check_classification_targets(y)
         found, numbers = np.unique(column_or_1d(y), return_inverse=True)
@@ -302,7 +302,7 @@ class Regressor(RegressorMixin, _Network):
 
     def _examples(self, X, y, reset=True):
         X = base_array(X) if isinstance(X, np.ndarray) else X
-        y = y if y is None else numeric("Regressor, y", y, kinds="iubfO")
+        y = y if y is None else numeric("Regressor, y", y, kinds="iubfcO")
         X, y = validate_data(
             self, X, y, reset=reset, dtype=self.dtype, allow_nd=True, multi_output=True,
             y_numeric=True,

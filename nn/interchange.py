@@ -13,7 +13,6 @@ import numpy as np
 
 from autograd import Tensor
 from autograd.payload import numeric
-from autograd.primitive import telling
 
 from .containers import Sequential
 from .module import Module, check_module, children
@@ -22,7 +21,6 @@ from .normalization import BatchNorm1d, BatchNorm2d
 COUNTER = "num_batches_tracked"
 
 
-@telling
 def to_torch(model):
     """The values of the model's parameters and buffers, by PyTorch's names for them.
 
@@ -42,7 +40,6 @@ def to_torch(model):
     }
 
 
-@telling
 def from_torch(model, state):
     """`state`, by PyTorch's names, as what ``model.load_state_dict`` takes; `model` stays as it is.
 
@@ -66,7 +63,9 @@ def from_torch(model, state):
     for theirs, ours in names.items():
         if theirs not in state or ours is None:
             continue
-        value = numeric(f"from_torch, {theirs}", np.asanyarray(state[theirs]))
+        given = state[theirs]
+        given = np.asanyarray(given) if hasattr(given, "dtype") else given
+        value = numeric(f"from_torch, {theirs}", given)
         if ours in found and not np.array_equal(found[ours], value, equal_nan=True):
             problems.append(f"{theirs} differs from another name of the same parameter")
         found[ours] = value

@@ -581,7 +581,7 @@ def _is_input(leaf):
 def check_module(what, module):
     """TypeError but for Modules."""
     if not isinstance(module, Module):
-        raise TypeError(f"{what}: a Module wanted, not a {type(module).__name__}")
+        raise TypeError(f"{what}: a Module is wanted, not {type(module).__name__}")
 
 
 def buffer_value(name, value):

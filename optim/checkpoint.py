@@ -82,7 +82,7 @@ def save(path, **parts):
     >>> bool((other.weight.data == model.weight.data).all())
     True
     """
-    os.fspath(path)  # and no number, which would be an open file's
+    _check_path("save", path)
     _replace(path, encoded(path, parts))
 
 
@@ -98,10 +98,18 @@ def load(path, **parts):
     shapes or dtypes than the object's.  ``load(path)["model"]`` are the arrays by name, to rename
     them for ``model.load_state_dict``.  Raises OSError, such as FileNotFoundError.
     """
-    os.fspath(path)
+    _check_path("load", path)
     state = read(path)
     restore(path, state, parts)
     return state
+
+
+def _check_path(what, path):
+    """TypeError but for paths: a number would be an open file's."""
+    try:
+        os.fspath(path)
+    except TypeError as error:
+        raise TypeError(f"{what}: a path wanted: {error}") from None
 
 
 class Generators:

@@ -36,8 +36,6 @@ REFUSALS = (
 UNNAMED = (MemoryError, OverflowError)  # for numbers that are too large for anything
 SECONDS, MEMORY = 20, 4 << 30
 TOLERANCE = {"float32": 1e-4, "float16": 0.05, "NumPy's": 1e-6, "0-d array": 1e-6}
-# the number of NaNs is what these functions tell, or is not theirs to keep
-FORGET_NAN = {}
 
 
 # --- outcomes -------------------------------------------------------------------------------------

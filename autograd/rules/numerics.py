@@ -449,4 +449,4 @@ def in_dtype(y, dtype, name):
         return y
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"np.{name}: dtype={np.dtype(dtype)} has no derivative; use a float type")
-    return y.astype(dtype)
+    return y if y.dtype == dtype else y.astype(dtype)

@@ -165,6 +165,9 @@ KEPT = {
         ],
         ["v2", "v3"],
     ),
+    "the sums of an array of one element were kept from call to call": Program(
+        {"x0": np.array([[1.0]])}, ["v0 = x0[:, 0]"], ["v0"]
+    ),
     "a polynomial of whole coefficients at a float32 was not as wide as NumPy's": Program(
         {"x0": np.array([0.5], np.float32)}, ["v0 = np.polyval([3, 0, 1], x0)"], ["v0"]
     ),

@@ -202,13 +202,7 @@ class Expressions:
                 return f"np.broadcast_to({self.text(x.flat[0])}, {x.shape})"
         dtype, name = _dtype(x), self.known.get(where_in_memory(x), (None, None))[1]
         if not x.size or (x.ndim and x.size > 1 and _all_same(x) and not name):
-            value = x.flat[0].item() if x.size else 0
-            fill = {0: "zeros", 1: "ones"}.get(value)
-            shape = x.shape[0] if x.ndim == 1 else x.shape
-            of_type = "" if x.dtype == np.float64 else f", {dtype}"
-            return f"np.{fill}({shape}{of_type})" if fill else (
-                f"np.full({shape}, {self.text(value)}, {dtype})"
-            )  # fmt: skip
+            return self.filled(x.flat[0].item() if x.size else 0, x.shape, x.dtype)
         text = nested(x)
         usual = x.dtype in (np.float64, np.int64, np.bool_) and np.array(x.tolist()).dtype
         text = f"np.array({text})" if usual == x.dtype else f"np.array({text}, {dtype})"
@@ -224,6 +218,15 @@ class Expressions:
         else:
             self.constants[name] = x
         return name
+
+    def filled(self, value, shape, dtype):
+        """A new array of one number."""
+        fill = {0: "zeros", 1: "ones"}.get(value)
+        shape = shape[0] if len(shape) == 1 else shape
+        of_type = _dtype(dtype)
+        if fill:
+            return f"np.{fill}({shape}{'' if dtype == np.float64 else f', {of_type}'})"
+        return f"np.full({shape}, {self.text(value)}, {of_type})"
 
 
 def shortened(texts):

@@ -178,7 +178,7 @@ class Writer:
                 continue
             y = line.results
             whole = self.texts[y] = self.fresh(self._asked(y) or "sums")
-            self.rooms[whole] = self.expressions.text(np.zeros(y.value.shape, y.value.dtype))
+            self.rooms[whole] = self.expressions.filled(0, y.value.shape, y.value.dtype)
             self.sums.add(whole)
             for g, i in zip(line.args, line.options["indices"], strict=True):
                 target = g

@@ -168,6 +168,11 @@ KEPT = {
     "the sums of an array of one element were kept from call to call": Program(
         {"x0": np.array([[1.0]])}, ["v0 = x0[:, 0]"], ["v0"]
     ),
+    "sums that are a part of other sums were not added there": Program(
+        {"x0": np.ones((4, 1))},
+        ["v0 = x0[:, :]", "v1 = np.stack([np.sin(row) * k for k, row in enumerate(v0)])"],
+        ["v1"],
+    ),
     "a polynomial of whole coefficients at a float32 was not as wide as NumPy's": Program(
         {"x0": np.array([0.5], np.float32)}, ["v0 = np.polyval([3, 0, 1], x0)"], ["v0"]
     ),

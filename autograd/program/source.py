@@ -67,6 +67,7 @@ def source(f, *args, of="value", argnums=None, loops=True, latex=False):
     The text needs NumPy (and math) and nothing of this library, and computes the same to the bit.
     It holds for these shapes and element types and for the branches taken at these values; the
     program's looking at a value, in an ``if`` or ``float()``, gives a TracingWarning with the line.
+    A program on floats computes as Python does: 1/0.0 raises ZeroDivisionError where NumPy has inf.
 
     >>> def f(x):
     ...     return x * np.sin(x)
@@ -197,6 +198,8 @@ class Writer:
         """Whether a call of scatter is written as sums: for arguments, and what has many parts."""
         indices, y = line.options["indices"], line.results
         if y in self.results or not all(isinstance(g, Var) and g in place for g in line.args):
+            return False
+        if not self.texts.keys().isdisjoint(line.args):  # sums themselves: no line makes them
             return False
         argument = self.program.of.get(y, [None])[0] in self.program.inputs
         once = all(type(i) is int for i in indices) and len({*indices}) == len(indices)

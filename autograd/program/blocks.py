@@ -38,13 +38,8 @@ def in_chains(lines):
 
 def on_elements(line):
     """The shape, where a line does one operation on each element of large arrays of that shape."""
-    operation, y = line.operation, getattr(line.results, "value", None)
-    if not isinstance(y, np.ndarray) or y.size < LARGE or line.options:
-        return None
-    function = operation.function
-    if not (isinstance(function, np.ufunc) and function.nout == 1 and function.signature is None):
-        return None
-    if operation.forward is not function and not isinstance(operation, Constant):
+    y, ufunc = getattr(line.results, "value", None), ufunc_of(line)
+    if not isinstance(y, np.ndarray) or y.size < LARGE or ufunc is None or ufunc.signature:
         return None
     for x in (line.results, *line.args):
         value = x.value if isinstance(x, Var) else x
@@ -52,6 +47,15 @@ def on_elements(line):
             if isinstance(x, Var) or not is_one_number(value):
                 return None
     return y.shape
+
+
+def ufunc_of(line):
+    """The ufunc of one result that a line calls and nothing more; else None."""
+    operation, ufunc = line.operation, line.operation.function
+    if not isinstance(ufunc, np.ufunc) or ufunc.nout != 1 or line.options:
+        return None
+    plain = operation.forward is ufunc or isinstance(operation, Constant)
+    return ufunc if plain and ufunc.nin == len(line.args) else None
 
 
 def is_one_number(x):

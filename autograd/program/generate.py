@@ -15,7 +15,7 @@ from ..families import Constant
 from ..primitive import kind_of, leaves
 from ..rules.random import generator_or_default
 from ..tree import flatten
-from .blocks import BLOCK, in_chains, is_one_number
+from .blocks import BLOCK, in_chains, is_one_number, ufunc_of
 from .state import LOCK, STALE, Undisturbed, value_of
 from .trace import Var
 
@@ -359,7 +359,7 @@ class Generator:
                 return f"{temporary[x]}[:m]"
             if is_one_number(value):
                 return self._bound(value[(0,) * value.ndim + (...,)], "c")
-            if any(value is row for row in self.rows.values()):
+            if np.ndim(value) and any(value is row for row in self.rows.values()):
                 return f"{self._bound(value, 'row')}[:m]"
             if isinstance(value, np.ndarray) and value.ndim:
                 key = x if isinstance(x, Var) else id(x)
@@ -400,20 +400,27 @@ class Generator:
         return [*out, *loop, *inside]
 
     def _beside(self, line, shape):
-        """The arguments; of a maximum with a number, a row of that number in its place: NumPy takes
-        four times as long with the number.
+        """The arguments; for a number beside an array, an array of no axes in its place, which
+        NumPy need not convert.  For that of a maximum, a row of it: NumPy takes four times as long
+        with one number.
         """
-        y, args = getattr(line.results, "value", None), line.args
-        if line.operation.name not in ("maximum", "minimum") or np.size(y) < ROW or shape[0] < ROW:
+        args = line.args
+        number = [i for i, x in enumerate(args) if type(x) in (int, float)]
+        kinds = {np.shape(x.value) and x.value.dtype for x in line.reads()}
+        if ufunc_of(line) is None or not (len(number) == len(kinds) == 1) or () in kinds:
             return args
-        numbers = [x for x in args if type(x) in (int, float)]
-        kinds = {x.value.dtype for x in line.reads() if isinstance(x.value, np.ndarray)}
-        if len(numbers) != 1 or kinds != {y.dtype} or y.dtype.kind != "f":
-            return args
-        key = numbers[0], shape, y.dtype
+        (i,), (dtype,) = number, kinds
+        if dtype.kind != "f" and not (dtype.kind in "iu" and type(args[i]) is int):
+            return args  # which type comes of it depends on the number
+        y, large = line.results.value, line.operation.name in ("maximum", "minimum")
+        large = large and np.size(y) >= ROW and shape[0] >= ROW
+        key = repr(args[i]), shape if large else (), dtype
         if key not in self.rows:
-            self.rows[key] = np.full(shape, numbers[0], y.dtype)
-        return [x if isinstance(x, Var) else self.rows[key] for x in args]
+            try:
+                self.rows[key] = np.full(key[1], args[i], dtype)
+            except OverflowError:  # NumPy is to say so when it is called
+                return args
+        return [*args[:i], self.rows[key], *args[i + 1 :]]
 
     def _writer(self, line):
         """``(args, out) -> `` the text of a call that writes into `out`; None if none does."""
@@ -423,9 +430,7 @@ class Generator:
             function = np.positive  # the ufunc that copies
             name = self._bound(function)
             return lambda args, out: f"{name}({args[0]}{f', out={out}' if out else ''})"
-        ufunc = isinstance(function, np.ufunc) and function.nout == 1 and not options
-        direct = operation.forward is function or isinstance(operation, Constant)
-        if ufunc and direct and function.nin == len(line.args):
+        if ufunc_of(line) is not None:
             name = self._bound(function)
             return lambda args, out: f"{name}({', '.join([*args, f'out={out}'] if out else args)})"
         if (

@@ -51,7 +51,8 @@ def prelu(x, weight):
     >>> prelu(np.array([[-1.0, -1.0, 2.0]]), np.array([0.5, 0.1, 0.3]))
     array([[-0.5, -0.1,  2. ]])
     """
-    x, weight = real("prelu", x), real("prelu, weight", weight)
+    x = real("prelu", x)
+    weight = weight if type(weight) is float else real("prelu, weight", weight)
     if np.ndim(weight) > 1:
         raise ValueError(f"prelu: weight is one number or a row of them, got {np.shape(weight)}")
     slopes = math.prod(np.shape(weight))

@@ -230,6 +230,10 @@ def test_prelu_learns_a_slope_for_each_channel():
     assert layer.weight.grad.tolist() == [-11, -7, -3]
 
 
+def test_a_number_as_slope_keeps_the_precision():
+    assert nn.prelu(np.array([-1.0, 2.0], np.float32), 0.25).dtype == np.float32
+
+
 def test_prelu_with_one_slope_takes_any_shape():
     layer = nn.PReLU()
     assert layer.weight.dtype == np.float32

@@ -173,6 +173,16 @@ KEPT = {
         ["v0 = x0[:, :]", "v1 = np.stack([np.sin(row) * k for k, row in enumerate(v0)])"],
         ["v1"],
     ),
+    "elements of a direction were read after its cast, under the same name": Program(
+        {"x0": np.array([0.7], np.float32)},
+        ["v0 = x0[0] * x0[-1]", "v1 = x0.astype(np.float64)"],
+        ["v1", "v0"],
+    ),
+    "a factor of 1 that was left out had put the elements in another order": Program(
+        {"x0": np.array([[1.0]]), "x2": np.ones((2, 3, 1)), "x1": np.ones((3, 4))},
+        ["v0 = 1.0 * x1\nv0[..., :, [3, 1]] = x0"],
+        ["v0"],
+    ),
     "a polynomial of whole coefficients at a float32 was not as wide as NumPy's": Program(
         {"x0": np.array([0.5], np.float32)}, ["v0 = np.polyval([3, 0, 1], x0)"], ["v0"]
     ),

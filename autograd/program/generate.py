@@ -16,6 +16,7 @@ from ..primitive import kind_of, leaves
 from ..rules.random import generator_or_default
 from ..tree import flatten
 from .blocks import BLOCK, in_chains, is_one_number, ufunc_of
+from .simplify import layout_of
 from .state import LOCK, STALE, Undisturbed, value_of
 from .trace import Var
 
@@ -266,7 +267,7 @@ class Generator:
         """A name for the memory the result is written into: an operand's own, or an idle buffer."""
         elementwise = line.operation.kind == "elementwise" or isinstance(line.operation, Constant)
         dying = {self._root(v) for v in line.reads() if self.last.get(self._root(v)) == i}
-        size, layout = y.nbytes, _layout(y)
+        size, layout = y.nbytes, layout_of(y)
         place = None
         if elementwise:
             for var in line.reads():
@@ -331,7 +332,7 @@ class Generator:
             return f"{target} = {writes(args, '') if writes else self._call(line, args)}"
         place, out = self._buffer(i, line, y)
         self._release(i, line)
-        self.own[line.results] = place, *_layout(y)
+        self.own[line.results] = place, *layout_of(y)
         self.written += 1
         if line.results not in self.last:
             self._idle(self.own.pop(line.results)[0])
@@ -388,7 +389,7 @@ class Generator:
                 target = operand(var)
             else:
                 place, name = self._buffer(-1, line, var.value)
-                self.own[var] = place, *_layout(var.value)
+                self.own[var] = place, *layout_of(var.value)
                 out.append(f"{self.names[var]} = {name}")
                 target = operand(var)
             inside.append(f"    {self._writer(line)(args, target)}")
@@ -520,13 +521,6 @@ def _is_container(x):
 
 def _leaves(tree):
     return flatten(tree)[0]
-
-
-def _layout(y):
-    """Shape, type, and the axes from the slowest to the fastest in memory: sums go along it, and
-    their last bit depends on it.
-    """
-    return y.shape, y.dtype, tuple(sorted(range(y.ndim), key=lambda axis: -y.strides[axis]))
 
 
 def _evaluated(operation, *args, **options):

@@ -261,7 +261,9 @@ class Writer:
             return None
         (before,) = line.args
         only = self.readers.get(before) == [line] and before in self.program.of
-        return self.texts[before] if only and self.texts[before].isidentifier() else None
+        name = self.texts[before]
+        read = any(array == name for array, _ in self.elements.values())
+        return name if only and not read and name.isidentifier() else None
 
     # --- the text ---
 

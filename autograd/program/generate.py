@@ -258,7 +258,7 @@ class Generator:
             return False
         given = (v.value if isinstance(v, Var) else v for v in leaves(maker.args))
         shared = (isinstance(g, np.ndarray) and np.may_share_memory(g, value) for g in given)
-        return value.dtype == line.results.value.dtype and not any(shared)
+        return layout_of(value) == layout_of(line.results.value) and not any(shared)
 
     def _root(self, var):
         return self.root.get(var, var)

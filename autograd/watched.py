@@ -29,19 +29,32 @@ class Writes:
     @classmethod
     def note(cls, array, name):
         """Note that `array`, of the Tensor called `name`, has been written just now."""
+        cls.note_all([cls.place(array)], [name])
+
+    @classmethod
+    def note_all(cls, places, names):
+        """Note that the arrays of these places have been written just now."""
         serial = next(serials)
         cls.latest = max(cls.latest, serial)  # another thread may have come in between
+        for (parts, part), name in zip(places, names, strict=True):
+            if part is WHOLE or len(parts) >= cls.PARTS:
+                parts.clear()
+                part = WHOLE
+            parts[part] = serial, name
+
+    @classmethod
+    def place(cls, array):
+        """Where writes of an array are noted, for as long as it lives: its block's parts, and which
+        of them it is.
+        """
         root = _root(array)
         key = id(root)
         if key not in cls.blocks:
             cls.blocks[key] = weakref.ref(root, lambda _: cls.blocks.pop(key, None)), {}
         parts = cls.blocks[key][1]
-        if array is root or len(parts) >= cls.PARTS or _alike(array, root):
-            parts.clear()
-            parts[WHOLE] = serial, name
-        else:
-            offset = _address(array) - _address(root)
-            parts[offset, array.shape, array.strides, array.dtype] = serial, name
+        if array is root or _alike(array, root):
+            return parts, WHOLE
+        return parts, (_address(array) - _address(root), array.shape, array.strides, array.dtype)
 
 
 def written(array, since):

@@ -9,6 +9,8 @@ nothing is allocated.  (A second thread, over the other half of the
 elements, was slower: the two wait for the interpreter's lock at every one of some hundred calls.)
 """
 
+from operator import is_
+
 import numpy as np
 
 from autograd.primitive import is_foreign, like, telling
@@ -415,6 +417,7 @@ class Pack:
         self.w, self.g = np.empty(size, dtype), np.empty(size, dtype)
         self.slots = {name: np.empty(size, dtype) for name in fill}
         self.places, self.parts, start = [], [], 0
+        self.written = self.logs = ()  # arrays of weights, and where their writes are noted
         for n, p, state in places:
             part = slice(start, start + p.size)
             views = {name: whole[part].reshape(p.shape) for name, whole in self.slots.items()}
@@ -458,10 +461,13 @@ class Pack:
         """Write the weights back, and what state has changed."""
         first = self.places[0][2]
         now = {name: first[name] for name in ("step", *numbers)}
-        for (_, p, state, _), w, part in zip(self.places, self.weights, self.parts, strict=True):
+        if len(self.written) != len(self.weights) or not all(map(is_, self.written, self.weights)):
+            self.written, self.logs = self.weights, [*map(Writes.place, self.weights)]
+        for (_, _, state, _), w, part in zip(self.places, self.weights, self.parts, strict=True):
             w[...] = part
-            Writes.note(w, p.node.name)  # graphs recorded before must not read it
             state |= now
+        # graphs recorded before must not read them
+        Writes.note_all(self.logs, [p.node.name for _, p, *_ in self.places])
         self.weights = self.gradients = None
 
 

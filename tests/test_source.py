@@ -422,6 +422,10 @@ def test_a_constants_order_in_memory_is_kept():
     spread = np.broadcast_to(0.1, (30, 40))
     agrees(lambda x: np.sum(data * x), 1.1, of="value")
     agrees(lambda x: np.sum(np.exp(spread * x), axis=0), 1.1, of="value")
+    for axes in ((2, 1, 0), (0, 2, 1), (1, 2, 0)):
+        turned = np.sin(np.arange(24.0)).reshape(2, 4, 3).transpose(axes)
+        text = source(lambda x, c=turned: x * (c + 0.5), 1.1)
+        assert text.function()(1.1).strides == turned.strides
 
 
 # --- kinds of values ------------------------------------------------------------------------------

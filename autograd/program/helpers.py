@@ -17,6 +17,7 @@ import numpy as np
 from ..families import Constant
 from ..primitive import module_of
 from .record import where_in_memory
+from .simplify import layout_of
 from .trace import Var
 
 INLINE = 8  # elements of a constant array that is written where it is used
@@ -196,8 +197,11 @@ class Expressions:
         """
         known = where_in_memory(x) in self.known
         if x.ndim > 1 and x.size > 1 and not x.flags.c_contiguous and not known:
-            if x.flags.f_contiguous:
-                return f"{self.text(x.T)}.T"
+            *_, order = layout_of(x)
+            if x.transpose(order).flags.c_contiguous:
+                back = tuple(map(int, np.argsort(order)))
+                turned = "T" if back == tuple(range(x.ndim))[::-1] else f"transpose({back})"
+                return f"{self.text(x.transpose(order))}.{turned}"
             if not any(x.strides):
                 return f"np.broadcast_to({self.text(x.flat[0])}, {x.shape})"
         dtype, name = _dtype(x), self.known.get(where_in_memory(x), (None, None))[1]

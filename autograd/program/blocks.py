@@ -1,4 +1,6 @@
-"""Chains of operations on elements of large arrays, which are worked through in blocks."""
+"""Chains of operations on elements of large arrays, which are worked through in blocks, or become
+loops in machine code.
+"""
 
 from collections import deque
 
@@ -11,29 +13,41 @@ BLOCK = 65536  # elements of large arrays that are worked on at a time
 LARGE = 4 * BLOCK  # elements from which that pays
 
 
-def in_chains(lines):
+def in_chains(lines, machine=None):
     """``(lines, chains)``: chains of operations on elements of large arrays next to one another,
     and the number of the line after each, by that of its first.
+
+    machine   a `native.Machine`, which takes what it can into chains of its own
     """
     found, chains, todo = [], {}, deque(lines)
+    kinds = {line: _kind(line, machine) for line in lines}
     while todo:
         line = todo.popleft()
-        size = on_elements(line)
-        if not size:
+        if not kinds[line]:
             found.append(line)
             continue
         chain, rest, late = [line], deque(), set()
+        longest = machine.longest if kinds[line][0] is machine else len(lines)
         for other in todo:
-            if on_elements(other) == size and late.isdisjoint(other.reads()):
+            fits = kinds[other] == kinds[line] and len(chain) < longest
+            if fits and late.isdisjoint(other.reads()):
                 chain.append(other)
             else:
                 rest.append(other)
                 late.update(other.writes())
-        if len(chain) > 1:
+        if len(chain) > 1 or (kinds[line][0] is machine and machine.worth(line)):
             chains[len(found)] = len(found) + len(chain)
         found += chain
         todo = rest
     return found, chains
+
+
+def _kind(line, machine):
+    """What the operations of a chain have in common: who does them, and the shape."""
+    if machine is not None and machine.takes(line):
+        return machine, line.results.value.shape
+    shape = on_elements(line)
+    return shape and (np, shape)
 
 
 def on_elements(line):

@@ -2,7 +2,8 @@
 
 What runs is the function that `generate.Generator` writes.  A training step is compiled whole:
 what it reads around it is read anew in every run, and what it changes there is changed at the
-end of a run, all or nothing: see `state`.
+end of a run, all or nothing: see `state`.  With ``jit=True`` Numba makes machine code of programs
+on numbers (`scalars`) and of chains of operations on elements (`native`).
 """
 
 import functools
@@ -37,8 +38,9 @@ def compile(f=None, *, jit=False):
     f   a function of arrays, numbers and containers of these, derivatives included:
         ``compile(value_and_grad(loss))``; or a whole training step.  It must do the same NumPy
         calls for all values of the same shapes.  Left out, a decorator is returned
-    jit have Numba make machine code of a program on numbers; ``explain()`` says why not, where it
-        does not
+    jit have Numba make machine code, in the first call, of a program on numbers, and of what is
+        done on the elements of arrays of a thousand or more.  Last bits may then differ from
+        NumPy's, and no floating-point warnings are given; ``explain()`` says what NumPy does still
 
     The Tensors, buffers and modes of modules, gradients, arrays and generators that `f` finds
     around it (in its closure, among globals, in the attributes of these) are read anew at every
@@ -331,5 +333,5 @@ class Kernel:
             f"{len(w.lines) - len(w.views) - w.written} make results of their own: what is "
             f"returned, numbers, and what cannot be written into a buffer"
             + (f" ({', '.join(sorted(w.fresh))})." if w.fresh else "."),
-            *filter(None, [not_native]),
+            *filter(None, [w.machine.explanation() or not_native] if w.machine else []),
         ])  # fmt: skip

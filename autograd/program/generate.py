@@ -15,7 +15,8 @@ from ..families import Constant
 from ..primitive import kind_of, leaves
 from ..rules.random import generator_or_default
 from ..tree import flatten
-from .blocks import BLOCK, in_chains, is_one_number, ufunc_of
+from .blocks import BLOCK, in_chains, is_one_number, on_elements, ufunc_of
+from .native import Machine
 from .simplify import layout_of
 from .state import LOCK, STALE, Undisturbed, value_of
 from .trace import Var
@@ -31,10 +32,12 @@ class Generator:
     buffers      bytes of each
     changes      ``(kind, owner, name)`` of all that the function changes around it
     generators   what it draws from; None for the default one
+    machine      what is machine code; None where none is asked for
     """
 
     def __init__(self, kernel, lines):
-        self.lines, self.chains = in_chains(lines)
+        self.machine = Machine() if kernel.jit else None
+        self.lines, self.chains = in_chains(lines, self.machine)
         deeds = kernel.around.deeds
         changed = [place for made, _ in deeds for *place, _ in made]
         self.changes = [*{(k, id(x), n): (k, x, n) for k, x, n in changed}.values()]
@@ -54,9 +57,9 @@ class Generator:
         self._find_lives()
         body, i = [], 0
         while i < len(lines):
-            end = self.chains.get(i)
-            body += [self._line(i, self.lines[i])] if end is None else self._chain(i, end)
-            i = i + 1 if end is None else end
+            end = self.chains.get(i, i + 1)
+            body += self._together(i, end)
+            i = end
         body += self._deeds(deeds, iter(kernel.values))
         body.append(f"return {self._result(kernel.result, iter(kernel.outputs))}")
         if self.outs:
@@ -338,11 +341,54 @@ class Generator:
             self._idle(self.own.pop(line.results)[0])
         return f"{target} = {writes(args, out)}"
 
+    def _together(self, start, end):
+        """Lines of text for a chain, or for what is none."""
+        lines, chained = self.lines[start:end], start in self.chains
+        if chained and self.machine and self.machine.takes(lines[0]):
+            loop = self.machine.loop(lines, self._outliving(start, end))
+            if loop is not None:
+                return self._loop(start, end, loop)
+        if chained and all(map(on_elements, lines)):
+            return self._chain(start, end)
+        return [self._line(i, self.lines[i]) for i in range(start, end)]
+
+    def _outliving(self, start, end):
+        """What is read after a chain."""
+        made = [line.results for line in self.lines[start:end]]
+        return [var for var in made if self.last.get(var, -1) >= end]
+
+    def _room(self, line):
+        """Text that makes room for a result which outlives its chain."""
+        var = line.results
+        if var in self.returned:
+            dtype = self._bound(var.value.dtype, "dtype")
+            return f"{self.names[var]} = np.empty({var.value.shape}, {dtype})"
+        place, name = self._buffer(-1, line, var.value)
+        self.own[var] = place, *layout_of(var.value)
+        return f"{self.names[var]} = {name}"
+
+    def _loop(self, start, end, loop):
+        """Lines of text for a chain in machine code."""
+        out, lines = [], self.lines[start:end]
+        for line in lines:
+            self.names[line.results] = f"v{line.results.number}"
+            self.written += 1
+            self.total += line.results.value.nbytes
+            if line.results in loop.kept:
+                out.append(self._room(line))
+        given = [f"{self._text(x)}.reshape(-1)" for x in loop.arrays]
+        given += [f"float({self._text(x)})" for x in loop.numbers]
+        given += [f"{self.names[var]}.reshape(-1)" for var in loop.kept]
+        for i in range(start, end):
+            self._release(i, self.lines[i])
+        return [*out, f"{self._bound(loop.run, 'loop')}({', '.join(given)})"]
+
     def _chain(self, start, end):
         """Lines for operations on elements alone, all of one shape: worked through in blocks, whose
         intermediate results stay in the processor's cache.
         """
         lines, y = self.lines[start:end], self.lines[start].results.value
+        outliving = self._outliving(start, end)
         out, flat, temporary, idle = [], {}, {}, {}
         last = {var: i for i, line in enumerate(lines) for var in line.reads()}
 
@@ -380,18 +426,12 @@ class Generator:
             for x in {*line.reads()}:
                 if x in temporary and last[x] == i:
                     idle.setdefault(x.value.dtype, []).append(temporary.pop(x))
-            if self.last.get(var, -1) < end:  # nobody outside needs it
-                temporary[var] = block_of(var.value.dtype)
-                target = f"{temporary[var]}[:m]"
-            elif var in self.returned:
-                dtype = self._bound(var.value.dtype, "dtype")
-                out.append(f"{self.names[var]} = np.empty({var.value.shape}, {dtype})")
+            if var in outliving:
+                out.append(self._room(line))
                 target = operand(var)
             else:
-                place, name = self._buffer(-1, line, var.value)
-                self.own[var] = place, *layout_of(var.value)
-                out.append(f"{self.names[var]} = {name}")
-                target = operand(var)
+                temporary[var] = block_of(var.value.dtype)
+                target = f"{temporary[var]}[:m]"
             inside.append(f"    {self._writer(line)(args, target)}")
         for i in range(start, end):
             self._release(i, self.lines[i])

@@ -391,7 +391,7 @@ elementwise(  # bounds that cross give the higher one's place to `high`, as NumP
     kinks="at a bound all goes to x", at_kink=lambda y, x, low, high: (x == low) | (x == high),
 )  # fmt: skip
 
-_where = elementwise(  # np.where and not a product: the branch not taken may be inf or nan
+chosen = elementwise(  # np.where and not a product: the branch not taken may be inf or nan
     lambda c, a, b: np.where(c, a, b), None,
     lambda g, y, c, a, b: np.where(c, g, 0.0), lambda g, y, c, a, b: np.where(c, 0.0, g),
     scalar=lambda c, a, b: float(a if c else b), cost=each(comparisons=1), name="where",
@@ -409,7 +409,7 @@ def where(condition, *choices):
     a, b = choices
     if isinstance(condition, (bool, np.bool)):
         condition = int(condition)  # a number like the others: floats stay Python floats
-    return _where(condition, a, b)
+    return chosen(condition, a, b)
 
 
 def _nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .batching import Mapped, Same, loop
 from .duck import Duck, other
-from .primitive import explained, like_tuple, mapped_over
+from .primitive import explained, like_tuple, mapped_over, origin
 
 
 class Batch(Duck):
@@ -47,7 +47,7 @@ class Batch(Duck):
         try:
             found = (primitive.batch or loop)(primitive, values, mapped, options)
         except (ValueError, TypeError, IndexError) as error:
-            raise explained(error, primitive.name, args) from error
+            raise explained(error, primitive.name, args) from origin(error)
         if not primitive.outputs:
             return self._wrapped(found)
         return like_tuple(found, map(self._wrapped, found))

@@ -11,7 +11,7 @@ import numpy as np
 from .costs import Counts, cost_of
 from .duck import Duck
 from .graph import levels
-from .primitive import explained, kind_of, like_tuple, mapped_over, telling
+from .primitive import explained, kind_of, like_tuple, mapped_over, origin, telling
 from .tensor import stop_gradient
 from .transforms import called, primal
 from .tree import flatten
@@ -109,7 +109,7 @@ class Counted(Duck):
             try:
                 y = primitive.apply(args, options)
             except (ValueError, TypeError, IndexError) as error:
-                raise explained(error, primitive.name, args) from error
+                raise explained(error, primitive.name, args) from origin(error)
             self.tally.add(cost(y, *args, **options))
         return like_tuple(y, map(self._counting, y)) if primitive.outputs else self._counting(y)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import graph
 from .duck import Duck, other
-from .primitive import check_kept, explained, like_tuple
+from .primitive import check_kept, explained, like_tuple, origin
 from .tensor import constants, not_differentiable, snapshot
 
 
@@ -53,7 +53,7 @@ class Dual(Duck):
                 return constants(y, primitive.outputs)
             t = primitive.push(tangents, y, values, options)
         except (ValueError, TypeError, IndexError) as error:
-            raise explained(error, primitive.name, args) from error
+            raise explained(error, primitive.name, args) from origin(error)
         if t is None:
             return y
         if not primitive.outputs:

@@ -10,6 +10,7 @@ import importlib
 import numpy as np
 
 from .graph import CONSTANT
+from .lazy import computed
 from .primitive import (
     Wrapper,
     looked_at,
@@ -178,12 +179,12 @@ class Duck(Wrapper):
 
     def item(self):
         """The only element, as a Python float, without history."""
-        value = valued(self)
+        (value,) = computed(valued(self))
         return value if type(value) is float else value.item()
 
     def tolist(self):
         """The elements as nested lists of Python floats, without history."""
-        value = looked_at(self, "the elements")
+        (value,) = computed(looked_at(self, "the elements"))
         return value if type(value) is float else value.tolist()
 
     def __format__(self, spec):

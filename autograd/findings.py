@@ -21,6 +21,7 @@ from .attribution import attributed, edges, norm, place
 from .audit import listening, pull_back
 from .batching import allocating, inquiring
 from .graph import CONSTANT, Node, history
+from .lazy import is_lazy
 from .primitive import Wrapper, brief, leaves, plain
 from .reverse import as_derivative, as_gradient
 from .rules.elementwise import relu
@@ -215,6 +216,7 @@ class Report:
                 how = f"{constant.name}, which has no derivative"
                 self._trail.cut(x.node.serial, how, where)
         values = [x.inside if isinstance(x, Tensor) else x for x in args]
+        _check_present(*values)
         if variables and constant.at_kink and not any(isinstance(x, Wrapper) for x in values):
             at = constant.at_kink(None, *values)
             self._look_for_kink(constant, at, values, where, variables[0].node.serial)
@@ -250,6 +252,7 @@ class Report:
 
     def _look(self, node, where):
         """At an operation's value."""
+        _check_present(node.value)
         self.operations += 1
         if type(node.value) is Tensor:
             return  # looked at where it was recorded, a level below
@@ -550,6 +553,16 @@ def _factor(size, part, n, m):
         return 1.0
     ratio, root = part / size, math.sqrt(max(n, m, 1) / max(min(n, m), 1))
     return ratio / min(max(ratio, 0.0 if m < n else 1 / root), root) if ratio else float(m < n)
+
+
+def _check_present(*values):
+    """TypeError for values that are computed later: each look would go through all the data."""
+    if any(map(is_lazy, leaves([*values]))):
+        raise TypeError(
+            "audit looks at the values of every operation, and those of Dask's arrays are not "
+            "there yet: audit the same program on a part that fits into memory, such as "
+            "x[:1000].compute()"
+        )
 
 
 def _not_finite(x):

@@ -7,6 +7,8 @@ What Dask does not have it would compute as NumPy, in one piece, with a mere war
 be more than fits into memory; so the operations in `DASK` marked "no" raise before anything is.
 """
 
+import math
+
 import numpy as np
 
 from .primitive import Wrapper, leaves, plain
@@ -87,6 +89,19 @@ def computed(*values):
     import dask
 
     return dask.compute(*values)
+
+
+def check_known(values):
+    """ValueError for a lazy array that does not know its shape, as one read by a mask.
+
+    Sums over it would be divided by, and gradients spread to, nobody knows how many elements.
+    """
+    for value in values:
+        if is_lazy(value) and any(map(math.isnan, np.shape(value))):
+            raise ValueError(
+                f"the shape {np.shape(value)} of a Dask array is not known before it is computed: "
+                f"call x.compute_chunk_sizes() first"
+            )
 
 
 def refusing(operation):

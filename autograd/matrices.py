@@ -108,7 +108,7 @@ def _reverse(f, argnums, args, kwargs, chunk_size):
 
 def _forward(f, argnums, args, kwargs, chunk_size):
     variables, _, _ = variables_of(f, argnums, args, lambda i, value: value)
-    count = sum(map(np.size, variables))
+    count = sum(math.prod(np.shape(x)) for x in variables)
     if count > (chunk_size or FEWEST):
         return _replayed(f, argnums, args, kwargs, chunk_size)
     level = next(levels)  # all at once, while f runs: no graph is kept

@@ -19,7 +19,7 @@ import numpy as np
 
 from .batch import Batch
 from .checkpoint import checkpoint
-from .costs import Counts
+from .costs import Counts, size
 from .counted import count_operations
 from .graph import Node, history, levels
 from .matrices import at_once, basis, hvp
@@ -45,7 +45,7 @@ class Case:
         self.leaves, rebuild = flatten(args)
         self.places = [i for i, leaf in enumerate(self.leaves) if kind_of(leaf) == "f"]
         self.xs = [plain(self.leaves[i]) for i in self.places]
-        if not sum(map(np.size, self.xs)):
+        if not sum(map(size, self.xs)):
             raise TypeError(
                 f"compare_modes: {called(f)} was given no floating-point argument to "
                 f"differentiate by; write 2.0 instead of 2, or x.astype(float)"
@@ -80,7 +80,7 @@ class Case:
 
     def results(self, run):
         """The plain results of a recorded run; TypeError where there are none."""
-        if not sum(map(np.size, run.values)):
+        if not sum(map(size, run.values)):
             raise TypeError(
                 f"compare_modes: {called(self.f)} returned {run.result!r}; return a number, an "
                 f"array, or a tree of arrays"
@@ -89,11 +89,11 @@ class Case:
 
     @property
     def inputs(self):
-        return sum(map(np.size, self.xs))
+        return sum(map(size, self.xs))
 
     @property
     def outputs(self):
-        return sum(map(np.size, self.ys))
+        return sum(map(size, self.ys))
 
     @property
     def scalar(self):

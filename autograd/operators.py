@@ -13,7 +13,7 @@ from . import graph
 from .dual import Dual
 from .duck import BINARY, Duck
 from .graph import CONSTANT, Node, serials
-from .primitive import explained, plain, registry
+from .primitive import explained, origin, plain, registry
 from .rules.elementwise import power
 from .tensor import Tensor, updates_input
 
@@ -51,7 +51,8 @@ def _fast(name, compute, reflected=False):
         except ArithmeticError:
             v = primitive.apply((u, v), {})
         except (ValueError, TypeError) as error:
-            raise explained(error, primitive.name, (b, a) if reflected else (a, b)) from error
+            args = (b, a) if reflected else (a, b)
+            raise explained(error, primitive.name, args) from origin(error)
         node = _new(Node)
         node.primitive = primitive
         node.inputs = (x, y)

@@ -312,7 +312,7 @@ class Primitive:
                 if not kinds.isdisjoint("cmMO"):
                     raise TypeError("real numbers are wanted")
         except MISTAKES as error:
-            raise explained(error, self.name, args) from error
+            raise explained(error, self.name, args) from origin(error)
         return y
 
     def apply(self, args, options):
@@ -464,6 +464,13 @@ def explained(error, operation, args):
         return error
     said = str(error).removeprefix(f"{operation}: ")
     return retold(error, f"{operation}: {said} (arguments: {', '.join(map(brief, args))})")
+
+
+def origin(error):
+    """What an error told by `explained` comes from: not from itself where it had been told before,
+    for who follows the causes of an error that is its own cause, as Dask does, never ends.
+    """
+    return error.__cause__ if getattr(error, "explained", False) else error
 
 
 def retold(error, message):

@@ -13,6 +13,7 @@ from . import reverse
 from .batch import Batch
 from .forward import push_forward
 from .graph import history, levels
+from .lazy import computed
 from .matrices import all_seeds, at_once, block_ranges, jacobian_blocks, swept
 from .primitive import Wrapper
 from .rules.indexing import scatter
@@ -112,7 +113,9 @@ class Graph:
             else:
                 found = self.push(self.inputs, batches, self.outputs)
             pairs = zip(found, reached, strict=True)
-            chunks.append(_joined([all_seeds(c, level, len(some), x) for c, x in pairs], len(some)))
+            # what is lazy is computed: Dask reads no elements by their numbers
+            lines = computed(*(all_seeds(c, level, len(some), x) for c, x in pairs))
+            chunks.append(_joined(lines, len(some)))
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
     def dense(self, found):

@@ -11,6 +11,7 @@ import numpy as np
 from . import graph, reverse
 from .duck import Duck
 from .graph import BASE, CONSTANT, Leaf, Node, serials
+from .lazy import check_known, is_lazy
 from .payload import base_array, numeric, payload
 from .primitive import (
     Primitive,
@@ -20,6 +21,7 @@ from .primitive import (
     like,
     like_tuple,
     looked_at,
+    origin,
     plain,
     recorded,
     registry,
@@ -77,7 +79,7 @@ class Tensor(Duck):
             elif type(value) is not float:
                 check_result(primitive, values, value)
         except (ValueError, TypeError, IndexError) as error:
-            raise explained(error, primitive.name, args) from error
+            raise explained(error, primitive.name, args) from origin(error)
         if level == CONSTANT or (graph.silencers and not graph.recording(level)):
             return constants(value, primitive.outputs)
         node = record(primitive, inputs, options or None, value)
@@ -298,11 +300,11 @@ class Tensor(Duck):
     def __repr__(self):
         value = self.node.value
         text = repr(value)
-        if type(value) is not float:
+        if type(value) is not float and not is_lazy(value):  # to print is not to compute
             text = np.array2string(value, separator=", ", prefix="Tensor(")
         name = f", name={self.name!r}" if self.name else ""
         constant = "" if self.requires_grad else ", constant"
-        dtype = "" if self.dtype == float else f", dtype={self.dtype}"
+        dtype = "" if self.dtype == float or is_lazy(value) else f", dtype={self.dtype}"
         return f"Tensor({text}{dtype}{name}{constant})"
 
     def __reduce__(self):
@@ -328,6 +330,8 @@ def check_result(primitive, values, value):
         raise not_differentiable(value)
     if type(value) is np.ndarray or primitive.outputs:
         check_kept(primitive.name, values, value)
+    if is_lazy(value):
+        check_known((*values, value))
 
 
 def not_differentiable(y):

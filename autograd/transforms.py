@@ -17,7 +17,7 @@ from .dual import Dual
 from .forward import push_forward
 from .graph import CONSTANT, levels
 from .payload import payload
-from .primitive import Wrapper
+from .primitive import Wrapper, like
 from .reverse import describe
 from .tensor import Tensor, lifted, snapshot, variable
 from .tree import flatten, leaves_like, paths
@@ -281,7 +281,10 @@ def directions_for(what, primals, tangents):
                 f"{what}: the tangent at {paths(primals)[i]} has shape {np.shape(t)}, its primal "
                 f"{np.shape(value)}"
             )
-        directions.append(reverse.as_derivative(t, value))
+        t = reverse.as_derivative(t, value)
+        if isinstance(t, np.ndarray) and (kind := like(value)) is not None:
+            t = np.asarray(t, like=kind)  # an array like its primal, on a device or of Dask's
+        directions.append(t)
     return directions
 
 

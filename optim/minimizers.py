@@ -7,6 +7,7 @@ gradient, Hessian times vector and Jacobian come from autograd.
 
 import copy
 import functools
+import math
 
 import numpy as np
 
@@ -105,11 +106,13 @@ def least_squares(f, x0, method="trf", sparse=False, **settings):
     def g(v):
         return np.ravel(residuals(v))
 
-    mode = "auto" if sparse else "forward" if start.size <= np.size(g(start)) else "reverse"
+    tall = start.size <= math.prod(np.shape(g(start)))
+    mode = "auto" if sparse else "forward" if tall else "reverse"
+    slopes = jacobian(g, mode=mode, sparse=sparse)
     found = scipy.optimize.least_squares(
-        g,
+        lambda v: _one(g(v)),
         start,
-        jac=jacobian(g, mode=mode, sparse=sparse),
+        jac=lambda v: _one(slopes(v)),
         method=method,
         **settings,
     )
@@ -147,8 +150,9 @@ def _like(x0, vector):
     start, found = 0, []
     for leaf in leaves:
         old = _value(leaf)
-        value = vector[start : start + np.size(old)].reshape(np.shape(old))
-        start += np.size(old)
+        size = math.prod(np.shape(old))
+        value = vector[start : start + size].reshape(np.shape(old))
+        start += size
         value = value.astype(old.dtype) if hasattr(old, "dtype") else float(value)
         if isinstance(leaf, Tensor):
             leaf.data = value

@@ -17,7 +17,7 @@ from ..batching import allocating, inquiring
 from ..costs import cost_of
 from ..duck import BINARY, LOGIC, Duck, operand
 from ..graph import BASE, levels
-from ..primitive import Wrapper, explained, leaves, mapped_over, registry
+from ..primitive import Wrapper, explained, leaves, mapped_over, origin, registry
 from ..scopes import user_line
 
 NESTED = list, tuple, dict, slice
@@ -234,7 +234,7 @@ class Traced(Duck):
         try:
             y = primitive.apply(values, plain_options)
         except (ValueError, TypeError, IndexError) as error:
-            raise explained(error, primitive.name, args) from error
+            raise explained(error, primitive.name, args) from origin(error)
         return self.tape.write(primitive, args, options, y)
 
     def bind_constant(self, constant, args, options):

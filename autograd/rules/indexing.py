@@ -19,6 +19,11 @@ _BY_MASKS = (
 def _getitem(x, index):
     if type(x) is not np.ndarray and is_lazy(x):
         _check_lazy(index)
+    elif not is_basic(index) and any(map(is_lazy, leaves(index))):
+        raise TypeError(
+            f"x[index] of an array in memory takes no Dask array for an index, which would be "
+            f"computed at once; {_BY_MASKS}, or compute the index first: index.compute()"
+        )
     # a Python float has no elements, but float[()] and float[None] are fine in NumPy
     return (x if hasattr(x, "shape") else np.float64(x))[index]
 

@@ -75,6 +75,8 @@ def _reshape_batch(operation, args, mapped, options):
 
 @_ordered
 def _reshape(x, shape, **options):
+    if is_lazy(x) and not np.ndim(shape):  # Dask's np.reshape takes no number
+        shape = (shape,)
     return np.reshape(x, shape, **options)
 
 

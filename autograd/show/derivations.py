@@ -7,8 +7,10 @@ expression, is the rule's formula with the caller's names in it.
 import numpy as np
 
 from ..graph import BASE, Leaf, Node
+from ..lazy import is_lazy
 from ..primitive import Indexed, kind_of, plain
 from ..reverse import pulled
+from ..sweeps import elements
 from ..tensor import Tensor, handle
 from .formulas import INFIX, formula
 from .scene import index_text, options_text
@@ -126,14 +128,13 @@ def _cotangent(c, texts, value):
     text, value = expression(c, texts), plain(value)
     if np.shape(c) == np.shape(value):
         return text
-    return f"sum({text})" if np.size(c) > np.size(value) else f"broadcast({text})"
+    return f"sum({text})" if elements(c) > elements(value) else f"broadcast({text})"
 
 
 def _constant(x):
     x = plain(x.node.value if isinstance(x, Tensor) else x)
     if np.shape(x) == ():
         return f"{x:.4g}" if isinstance(x, (int, float, np.number, np.ndarray)) else str(x)
-    first = np.ravel(x)[0] if np.size(x) else 0
-    if np.size(x) and np.all(x == first):
+    if elements(x) and not is_lazy(x) and np.all(x == (first := np.ravel(x)[0])):
         return f"{first:.4g}"  # an array of one number throughout, as zeros_like makes it
     return f"[{shape_of(x)}]"

@@ -15,6 +15,7 @@ import numpy as np
 from ..graph import history, recording
 from ..primitive import Wrapper, differs
 from ..scopes import begin
+from ..sweeps import elements
 from ..tensor import Tensor, handle
 from ..transforms import gradients as derivatives
 from .formulas import as_text, heading, in_order
@@ -287,7 +288,7 @@ def contents(view, group):
     """What a collapsed group holds, in words."""
     boxes = [*group.boxes()]
     if is_leaf(group):
-        count = sum(np.size(box.value) for box in boxes)
+        count = sum(elements(box.value) for box in boxes)
         return f"{count:,} number{'s' * (count != 1)}"
     inside = {box.id for box in boxes}
     numbers = {}
@@ -295,7 +296,7 @@ def contents(view, group):
         if arrow.target in inside:
             source = view.scene.box[arrow.source]
             if source.kind == "parameter":
-                numbers[source.id] = np.size(source.value)
+                numbers[source.id] = elements(source.value)
     words = f"{len(boxes):,} operation{'s' * (len(boxes) != 1)}"
     return f"{words}, {sum(numbers.values()):,} parameters" if numbers else words
 

@@ -4,7 +4,8 @@ Let x̄ be the gradient of the output by an input x, and let x move along x̄/�
 output grows by 1.  With v̄ the gradient of a node v and v̇ its tangent where u alone moves, the share
 of the arrow u → v is ⟨v̄, v̇⟩.  What arrives at a node is what leaves it, and over any cut between
 x and the output the shares add up to 1: an input's gradient flows through the graph.  Shares may
-be negative, or above 1, where paths work against each other.
+be negative, or above 1, where paths work against each other.  Of gradients that are computed later,
+as Dask's are, there are none: looking at them would compute them.
 """
 
 import heapq
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..forward import push_forward
 from ..graph import Node
+from ..lazy import is_lazy
 from ..primitive import plain
 from .scene import seed_of_ones
 
@@ -50,7 +52,8 @@ class Flow:
         paths = count[self.box.id]
         shown = paths if paths < 2**53 else f"{paths:.3e}" if paths < 10**300 else "1e300"
         about = {"id": self.box.id, "name": self.box.name or "input", "count": shown}
-        slope = np.asarray(0.0 if self.box.gradient is None else self.box.gradient, float)
+        slope = self.box.gradient
+        slope = np.asarray(0.0 if slope is None or is_lazy(slope) else slope, float)
         self.growth = float(np.max(np.abs(slope), initial=0.0))  # apart: its square may overflow
         if not count[self.box.id] or not self.growth or not np.isfinite(self.growth):
             return about | {"shares": {}, "paths": []}

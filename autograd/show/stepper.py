@@ -14,6 +14,7 @@ from ..forward import push_forward
 from ..graph import BASE, Node
 from ..primitive import Indexed, kind_of, plain
 from ..reverse import fit, pulled
+from ..sweeps import elements
 from ..tensor import handle
 from .derivations import cotangent_formulas, tangent_formula
 from .formulas import Names, formula
@@ -212,7 +213,7 @@ class Sweeps:
             if arrow.place in rules and isinstance(box.node.inputs[arrow.place], Node):
                 again = source.id in begun
                 begun.add(source.id)
-                self.done["reverse"] += again * int(np.size(source.value))
+                self.done["reverse"] += again * elements(source.value)
                 amount = _text(arrow_pull(box.node, arrow.place, g))
                 sign = "+=" if again else "="
                 line = f"{self._slope(source.id)} {sign} {rules[arrow.place]} = {amount}"

@@ -104,6 +104,13 @@ def check_known(values):
             )
 
 
+def compute_gradients(parameters):
+    """Have the lazy gradients of parameters in memory computed, all in one go through the data."""
+    waiting = [p for p in parameters if is_lazy(p.grad) and not is_lazy(p)]
+    for p, gradient in zip(waiting, computed(*(p.grad for p in waiting)), strict=True):
+        p.grad = gradient
+
+
 def refusing(operation):
     """Let an operation marked "no" in `DASK` raise TypeError for lazy arrays, and no other."""
     function = operation.function

@@ -182,7 +182,7 @@ class Tensor(Duck):
                 raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")
             if type(value) is float:
                 grad = float(grad)
-            elif recorded(grad):
+            elif recorded(grad) or is_lazy(grad):
                 grad = grad.astype(value.dtype)
             elif isinstance(value, (np.ndarray, np.generic)):
                 grad = np.asarray(grad, value.dtype)

@@ -8,6 +8,7 @@ from reprlib import recursive_repr
 import numpy as np
 
 from autograd import Tensor, no_grad, repeat, scopes, tree_map
+from autograd.lazy import is_lazy
 from autograd.primitive import (
     MISTAKES,
     Wrapper,
@@ -248,7 +249,8 @@ class Module:
         entries = [
             (name, p.data if isinstance(p, Wrapper) else p) for name, p in self.named_parameters()
         ]
-        return {name: np.copy(value) for name, value in [*entries, *self.named_buffers()]}
+        entries += self.named_buffers()
+        return {name: x.copy() if is_lazy(x) else np.copy(x) for name, x in entries}
 
     def load_state_dict(self, state, strict=True):
         """Take all values from `state`, by name; nothing changes unless all of it fits.

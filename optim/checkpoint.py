@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autograd.lazy import computed
 from autograd.rules.random import generator_or_default
 
 __all__ = ["CheckpointError", "Generators", "load", "save"]
@@ -254,6 +255,7 @@ class _Packed:
                     self._refuse(key, f"the dict's key {name!r} is a {type(name).__name__}, no str")
             items = {name: self.value(item, _joined(key, name)) for name, item in x.items()}
             return {"dict": items}
+        (x,) = computed(x)
         if isinstance(x, np.generic):
             return {"scalar": self._array(np.asarray(x), key)}
         if type(x) is np.ndarray:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from autograd.lazy import compute_gradients
 from autograd.primitive import applied, is_foreign, number, recorded, telling
 from autograd.rules.random import beside, generator_or_default
 
@@ -117,6 +118,7 @@ def _with_gradient(parameters):
     for p in parameters:
         if not hasattr(p, "grad"):
             raise TypeError(f"parameters are Tensors, one of them is a {type(p).__name__}")
+    compute_gradients(parameters)
     return [p for p in parameters if p.grad is not None]
 
 

@@ -13,6 +13,7 @@ from operator import is_
 
 import numpy as np
 
+from autograd.lazy import compute_gradients, is_lazy
 from autograd.primitive import is_foreign, like, telling
 from autograd.repeat import deferred
 from autograd.watched import Writes
@@ -108,10 +109,13 @@ class Optimizer:
     def step(self):
         """Update every parameter that has a gradient, in place.
 
-        Raises ValueError, before anything changes, where a parameter has got another shape.
+        Gradients that are computed later, as Dask's are, are computed here, all in one go.  Raises,
+        before anything changes, ValueError where a parameter has got another shape, and TypeError
+        where it is a Dask array.
         """
         if deferred(self.step):
             return
+        compute_gradients(self.params)
         packs, alone = self._plan or self._planned()
         if not all([pack.collect(self.state) for pack in packs]):
             packs, alone = self._planned()
@@ -146,6 +150,11 @@ class Optimizer:
         g = p.grad
         if g is None or not p.requires_grad:
             return None
+        if is_lazy(p):
+            raise TypeError(
+                f"{type(self).__name__}: a parameter is a Dask array, which cannot be written "
+                f"into; only the data needs to be Dask's: p.data = p.data.compute()"
+            )
         if state and state["shape"] != p.shape:
             raise ValueError(
                 f"{type(self).__name__}: a parameter had shape {state['shape']} and has "

@@ -30,6 +30,7 @@ from itertools import islice
 import numpy as np
 
 from autograd import audit
+from autograd.lazy import computed
 from autograd.primitive import is_foreign, number, telling
 from autograd.repeat import Memo
 from nn.data import Loader
@@ -57,7 +58,8 @@ def fit(
     """Train a Module in place; returns the `History`.
 
     data         (x, y), a tuple of arrays with examples on the first axis, or an iterable that
-                 gives the batches of an epoch every time, such as a Loader or a list of them
+                 gives the batches of an epoch every time, such as a Loader or a list of them.  Of
+                 Dask's arrays a batch at a time is computed, out of all blocks if shuffled
     loss         loss(model(x), y), the mean over a batch; for None, model.loss(x, y), as
                  autoencoders have it (their data is a tuple (x,) of one)
     optimizer    holds the model's parameters, or some; one made before the model got other layers
@@ -370,7 +372,8 @@ class _Tuples:
         self.given, self.skipped = self.skipped, 0
         for batch in islice(self.batches, self.given, None):
             self.given += 1
-            yield tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+            batch = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+            yield computed(*batch)  # a batch is in memory, where the data is Dask's too
         self.given = 0
 
     @property

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograd.lazy import check_known
 from autograd.rules.random import generator_or_default
 
 from ..checks import check_flag, check_positive
@@ -36,6 +37,7 @@ class Loader:
             arrays = [a if hasattr(a, "__array_function__") else np.asarray(a) for a in arrays]
         except ValueError as error:  # ragged
             raise ValueError(f"Loader: {error}") from None
+        check_known(arrays)
         shapes = [tuple(a.shape) for a in arrays]
         if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
             raise ValueError(

@@ -18,7 +18,10 @@ from operator import itemgetter
 import numpy as np
 
 import autograd
+from autograd import repeat
+from autograd.primitive import number
 from autograd.rules.random import generator_or_default
+from nn.data import Loader
 
 __all__ = ["Shards", "overhead"]
 
@@ -48,11 +51,14 @@ class Shards:
                 f"fit: with a cluster, data is a tuple of arrays, such as (x, y), which are put on "
                 f"the workers, not a {type(arrays).__name__}"
             )
+        if client.status != "running" or client.asynchronous:
+            raise ValueError(
+                f"fit: cluster is a client at work that waits for its results; this one is "
+                f"{'asynchronous' if client.asynchronous else client.status}"
+            )
         _check_model(model)
-        arrays = tuple(map(np.asarray, arrays))
-        self.client = client
-        self.entropy = generator_or_default().bit_generator.seed_seq.entropy
-        self.steps = 0
+        arrays = Loader(*map(np.asarray, arrays)).arrays  # as many examples in each, or it raises
+        self.client, self.loss = client, loss
         workers = sorted(client.ncores())
         if not workers:
             raise ValueError("fit: the cluster has no workers; see client.wait_for_workers(1)")
@@ -63,7 +69,13 @@ class Shards:
             self._held(tuple(a[start:end] for a in arrays), workers=[worker])
             for worker, start, end in zip(workers, self.ends[:-1], self.ends[1:], strict=True)
         ]
-        self.held = self._held((model, loss))
+        try:
+            self.held = self._held((model, loss))
+        except TypeError as error:
+            raise TypeError(
+                f"fit: model and loss go to the workers, and cannot be pickled: "
+                f"{error.__cause__ or error}"
+            ) from error
 
     def _held(self, value, workers=None):
         """`value` on a worker, one of `workers` while they are there."""
@@ -80,8 +92,9 @@ class Shards:
 
         The loss has its gradient already: `backward` hands it out.
         """
-        self.steps += 1
         numbers = batch[0]
+        generator, _ = repeat.draw(generator_or_default())  # its state is saved with a run
+        seed = int(generator.integers(2**63))
         submit = partial(self.client.submit, pure=False)
         parameters = [p for p in model.parameters() if p.requires_grad]
         values = self._held([p.data for p in parameters])
@@ -90,7 +103,7 @@ class Shards:
         parts = [
             submit(
                 _part, self.shards[k], self.held, values, numbers[mine] - self.ends[k],
-                len(numbers), [self.entropy, self.steps, k],
+                len(numbers), [seed, k],
             )
             for k, mine in places
         ]  # fmt: skip
@@ -100,7 +113,10 @@ class Shards:
             sums = [submit(_added, a, b) for a, b in zip(sums[::2], sums[1::2], strict=False)]
             sums += rest
         (loss, gradients), *outputs = self.client.gather([*sums, *outputs])
-        return Gathered(loss, parameters, gradients), _in_order(outputs, [m for _, m in places])
+        outputs = _in_order(outputs, [m for _, m in places])
+        if len(batch) > 1 and outputs is not None:
+            _check_mean(self.loss, outputs, batch[-1], loss)
+        return Gathered(loss, parameters, gradients), outputs
 
 
 class Gathered:
@@ -125,7 +141,7 @@ class Gathered:
 
 def _part(shard, held, values, rows, size, seed):
     """((loss, gradients), outputs) of these rows of a shard: their part of a batch of this size."""
-    from .training import _array, _loss
+    from .training import _array, _differentiable, _loss
 
     model, loss = held
     share = len(rows) / size
@@ -139,7 +155,7 @@ def _part(shard, held, values, rows, size, seed):
         before = {name: np.array(buffer) for name, buffer in model.named_buffers()}
         value, outputs = _loss(model, loss, tuple(a[rows] for a in shard))
         _check_buffers(before, model)
-        value.backward()
+        _differentiable(value).backward()
         gradients = [None if p.grad is None else p.grad * share for p in parameters]
         outputs = None if outputs is None else _array(outputs)
     return (float(value.item()) * share, gradients), outputs
@@ -175,6 +191,19 @@ def _check_model(model):
                 f"every worker would have a copy of; leave generator=None: workers draw from "
                 f"generators seeded by autograd.seed, the step and the shard"
             )
+
+
+def _check_mean(loss, outputs, targets, found):
+    """ValueError where a batch's loss is not the mean `found` of its parts' losses."""
+    with autograd.no_grad():
+        whole = number(loss(autograd.Tensor(outputs).detach(), targets))
+    apart = abs(whole - found)
+    if apart > np.sqrt(np.finfo(outputs.dtype).eps) * max(1.0, abs(whole)):
+        raise ValueError(
+            f"fit: the loss of the batch is {whole:.6g}, and the mean of its parts on the workers "
+            f"{found:.6g}: with a cluster the loss has to be a mean over the examples, all of one "
+            f"weight, neither a sum nor one with weights of classes; or leave cluster=None"
+        )
 
 
 def _check_buffers(before, model):

@@ -238,11 +238,7 @@ def _gradients(run, count, batch, loss, memo):
     optimizer.zero_grad()
     with memo.first():
         value, outputs = _loss(model, loss, batch)
-    if not hasattr(value, "backward"):
-        raise TypeError(
-            f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
-            f"of the model's outputs by NumPy's functions, without .data or float()"
-        )
+    value = _differentiable(value)
     run.loss = float(value.item())
     if not np.isfinite(run.loss):
         raise _not_finite(run, f"loss is {run.loss}", count, batch, loss, memo)
@@ -421,6 +417,16 @@ def _loss(model, loss, batch):
             f"{np.shape(value)}"
         )
     return value, outputs
+
+
+def _differentiable(value):
+    """`value`, a loss; TypeError for one that has no derivative."""
+    if not hasattr(value, "backward"):
+        raise TypeError(
+            f"fit: the loss is a {type(value).__name__}, which has no derivative; compute it "
+            f"of the model's outputs by NumPy's functions, without .data or float()"
+        )
+    return value
 
 
 class Totals:

@@ -41,6 +41,8 @@ class Shards:
     """
 
     def __init__(self, client, model, arrays, loss):
+        from .training import _loss
+
         if not hasattr(client, "submit") or not hasattr(client, "ncores"):
             raise TypeError(
                 f"fit: cluster is a client of dask.distributed, such as Client(LocalCluster()), "
@@ -70,7 +72,9 @@ class Shards:
             for worker, start, end in zip(workers, self.ends[:-1], self.ends[1:], strict=True)
         ]
         try:
-            self.held = self._held((model, loss))
+            # one object: of a tuple each part would be pickled by itself, and a loss that reads the
+            # model's weights, as a penalty does, would read those of a copy
+            self.held = self._held(partial(_loss, model, loss))
         except TypeError as error:
             raise TypeError(
                 f"fit: model and loss go to the workers, and cannot be pickled: "
@@ -141,10 +145,9 @@ class Gathered:
 
 def _part(shard, held, values, rows, size, seed):
     """((loss, gradients), outputs) of these rows of a shard: their part of a batch of this size."""
-    from .training import _array, _differentiable, _loss
+    from .training import _array, _differentiable
 
-    model, loss = held
-    share = len(rows) / size
+    (model, _), share = held.args, len(rows) / size
     with _alone:
         autograd.seed(seed)
         parameters = [p for p in model.parameters() if p.requires_grad]
@@ -153,7 +156,7 @@ def _part(shard, held, values, rows, size, seed):
             p.grad = None
         model.train()
         before = {name: np.array(buffer) for name, buffer in model.named_buffers()}
-        value, outputs = _loss(model, loss, tuple(a[rows] for a in shard))
+        value, outputs = held(tuple(a[rows] for a in shard))
         _check_buffers(before, model)
         _differentiable(value).backward()
         gradients = [None if p.grad is None else p.grad * share for p in parameters]

@@ -16,7 +16,9 @@ import optim
 from autograd import Tensor
 from autograd.lazy import DASK
 from autograd.primitive import plain, registry
+from autograd.program import TracingWarning, compile
 from autograd.rules.indexing import is_basic, setitem
+from autograd.show import draw, explore, step
 from autograd.tree import flatten
 
 from .samples import SAMPLES
@@ -114,6 +116,16 @@ def test_slices_and_numbers_are_read_and_written(sample):
 # --- what is said ---------------------------------------------------------------------------------
 
 
+def audited(x):
+    with autograd.audit():
+        np.where(x > 0, x, 0.0)
+
+
+def stepped(x):
+    np.sum(x**2).backward()
+    optim.SGD([x], lr=0.1).step()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -123,6 +135,10 @@ def test_slices_and_numbers_are_read_and_written(sample):
         (lambda x: x[x > 0], "getitem: .*masks.*np.where"),
         (lambda x: np.pad(x, 1, "wrap"), "pad in the mode 'wrap' does not run.*np.concatenate"),
         (lambda x: np.convolve(x[0], x[1]), "np.convolve does not run.*sums of slices"),
+        (lambda x: Tensor(np.ones((2, 2)))[x.data > 0], "getitem: .*in memory.*index.compute()"),
+        (lambda x: autograd.audit(np.sum(x**2)), "audit looks at the values.*a part that fits"),
+        (audited, "audit looks at the values.*a part that fits"),
+        (stepped, "SGD: a parameter is a Dask array.*p.data.compute()"),
     ],
 )
 def test_what_dask_lacks_raises_before_anything_is_computed(call, message):
@@ -157,6 +173,218 @@ def test_labels_out_of_range_spoil_the_loss():
             with dask.config.set(scheduler=refusing):
                 found = nn.cross_entropy(scores, place(labels)).data
             np.testing.assert_allclose(found.compute(scheduler="synchronous"), loss)
+
+
+def test_an_array_of_unknown_shape_raises():
+    """What a mask has read counts its elements only when computed, and a mean divides by them."""
+    x = place(np.arange(12.0).reshape(6, 2))
+    unknown = x[x[:, 0] > 3]
+    for call in (
+        lambda: np.mean(unknown @ Tensor(np.ones(2))),
+        lambda: np.sum(Tensor(unknown)),
+        lambda: nn.data.Loader(unknown),
+    ):
+        with (
+            dask.config.set(scheduler=refusing),
+            pytest.raises(ValueError, match=r"shape \(nan.*compute_chunk_sizes"),
+        ):
+            call()
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+X = np.random.default_rng(0).normal(size=(6, 3))
+Y = (X[:, 0] > 0).astype(int)
+W = np.array([0.3, -0.2, 0.5])
+
+
+class Computing:
+    """A scheduler that counts how often it is asked."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self, graph, keys, **settings):
+        self.times += 1
+        return dask.get(graph, keys, **settings)
+
+
+def test_what_shows_a_tensor_computes_nothing():
+    x, w = Tensor(place(X), name="x"), Tensor(W)
+    with dask.config.set(scheduler=refusing):
+        y = np.tanh(x @ w)
+        loss = np.sum(y)
+        assert repr(x).startswith("Tensor(dask.array<array, shape=(6, 3), dtype=float64")
+        assert repr(x).endswith(">, name='x')")
+        assert str(y.detach()).startswith("Tensor(dask.array<tanh, shape=(6,)")
+        loss.backward()
+        assert "6×3 (Array)" in str(draw(loss))
+        explore(loss)
+        step(loss)
+        autograd.compare_modes(lambda w: np.tanh(place(X) @ w), W)
+
+
+def test_what_asks_for_a_number_gets_it():
+    x = Tensor(place(X))
+    with dask.config.set(scheduler="synchronous"):
+        assert np.sum(x).item() == pytest.approx(np.sum(X), rel=1e-12)
+        assert f"{np.sum(x):.3f}" == f"{np.sum(X):.3f}"
+        assert x.tolist() == X.tolist()
+
+
+# --- transformations ------------------------------------------------------------------------------
+
+
+def energy(w, x):
+    return np.sum(np.tanh(x @ w) ** 2) + np.sum(w**3)
+
+
+def outputs_of(w, x):
+    return np.tanh(x @ w)
+
+
+TRANSFORMED = {
+    "hvp": lambda w, x, v: autograd.hvp(lambda w: energy(w, x), (w,), (v,)),
+    "hessian": lambda w, x, v: autograd.hessian(energy)(w, x),
+    "grad of grad": lambda w, x, v: autograd.grad(
+        lambda w: np.sum(autograd.grad(energy)(w, x) ** 2)
+    )(w),
+    "jvp": lambda w, x, v: autograd.jvp(lambda w: outputs_of(w, x), (w,), (v,)),
+    "linearize": lambda w, x, v: autograd.linearize(lambda w: outputs_of(w, x), w)[1](v),
+    "vjp": lambda w, x, v: autograd.vjp(lambda w: outputs_of(w, x), w)[1](np.arange(6.0)),
+    "vmap": lambda w, x, v: autograd.vmap(autograd.grad(energy), (None, 0))(w, x),
+    "checkpoint": lambda w, x, v: autograd.grad(
+        lambda w: np.sum(autograd.checkpoint(outputs_of)(w, x))
+    )(w),
+    "reshape": lambda w, x, v: autograd.grad(lambda w: np.sum(np.reshape(x * w, -1) ** 2))(w),
+    **{
+        f"jacobian, {mode}": lambda w, x, v, mode=mode: autograd.jacobian(outputs_of, mode=mode)(
+            w, x
+        )
+        for mode in ("forward", "reverse", "auto")
+    },
+}
+
+
+@pytest.mark.parametrize("lazy", ["data", "argument", "both"])
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transformations_are_lazy(name, lazy):
+    """Of Dask's data, of an argument that is Dask's, with directions of NumPy's."""
+    w = W if lazy == "data" else place(W)
+    x = X if lazy == "argument" else place(X)
+    v = np.array([1.0, 0.5, -2.0])
+    with dask.config.set(scheduler=refusing):
+        found = flatten(TRANSFORMED[name](w, x, v))[0]
+    expected = flatten(TRANSFORMED[name](W, X, v))[0]
+    assert all(isinstance(f, da.Array) for f in found)
+    for f, e in zip(dask.compute(*found, scheduler="synchronous"), expected, strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-9, atol=1e-12)
+
+
+def test_a_sparse_jacobian_is_computed():
+    with dask.config.set(scheduler="synchronous"):
+        found = autograd.jacobian(lambda w: w**2 * np.sum(place(X)), sparse=True)(W)
+    np.testing.assert_allclose(found.toarray(), np.diag(2 * W * np.sum(X)), rtol=1e-9)
+
+
+def test_least_squares_finds_the_same_optimum():
+    def fitted(x, y, **settings):
+        return optim.least_squares(lambda p: x @ p[0] + p[1] - y, [np.zeros(3), 0.0], **settings).x
+
+    exact = np.linalg.lstsq(np.column_stack([X, np.ones(6)]), Y, rcond=None)[0]
+    with dask.config.set(scheduler="synchronous"):
+        for settings in ({}, {"method": "lm"}, {"sparse": True}):
+            w, b = fitted(place(X), place(Y), **settings)
+            np.testing.assert_allclose([*w, b], exact, rtol=1e-6)
+
+
+def test_gradients_are_checked():
+    wrong = autograd.elementwise(lambda x: x**2, lambda g, y, x: g * x)
+    with dask.config.set(scheduler="synchronous"):
+        autograd.check_gradients(lambda w: energy(w, place(X)), place(W))
+        with pytest.raises(AssertionError, match="by finite differences"):
+            autograd.check_gradients(lambda w: np.sum(wrong(place(X) @ w)), W)
+
+
+def test_a_compiled_function_runs_as_it_is():
+    with (
+        dask.config.set(scheduler=refusing),
+        pytest.warns(TracingWarning, match="it computes with Dask's arrays"),
+    ):
+        found = compile(autograd.grad(energy))(W, place(X))
+    expected = autograd.grad(energy)(W, X)
+    np.testing.assert_allclose(found.compute(scheduler="synchronous"), expected, rtol=1e-9)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def network():
+    autograd.seed(0)
+    return nn.Sequential(nn.Linear(3, 4, dtype=float), nn.Tanh(), nn.Linear(4, 2, dtype=float))
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.Rprop])
+def test_a_step_computes_all_gradients_in_one_go(kind):
+    """And a ceiling on them too: behind it they are there."""
+
+    def stepped(x, y):
+        model = network()
+        optimizer = kind(model.parameters(), lr=0.1)
+        for clip in (optim.clip_grad_norm_, optim.clip_grad_value_, lambda *_: None):
+            optimizer.zero_grad()
+            nn.cross_entropy(model(x), y).backward()
+            clip(model.parameters(), 0.01)
+            optimizer.step()
+        return model.state_dict()
+
+    computing = Computing()
+    with dask.config.set(scheduler=computing):
+        found = stepped(place(X), place(Y))
+    assert computing.times == 3
+    expected = stepped(X, Y)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+def trained(x, y):
+    model = network()
+    history = optim.fit(
+        model, (x, y), nn.cross_entropy, optim.Adam(model.parameters(), lr=0.05), epochs=2,
+        batch_size=4, validation=(x, y), metrics=[optim.metrics.accuracy], progress=False,
+    )  # fmt: skip
+    return [
+        *history.values(), *model.state_dict().values(),
+        *optim.evaluate(model, (x, y), nn.cross_entropy).values(),
+        optim.predict(model, x, batch_size=4),
+    ]  # fmt: skip
+
+
+def test_fit_evaluate_and_predict_compute_batch_by_batch():
+    computing = Computing()
+    with dask.config.set(scheduler=computing):
+        found = trained(place(X), place(Y))
+    assert computing.times == 2 * (2 + 1) + 1 + 2  # of two epochs with validation, and once more
+    for f, e in zip(found, trained(X, Y), strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-9)
+
+
+def test_parameters_on_dask_are_kept_and_saved(tmp_path):
+    """Their state is theirs, computed only to be written into a file."""
+    model, expected = network(), network().state_dict()
+    with dask.config.set(scheduler=refusing):
+        model.map(place)
+        state = model.state_dict()
+        model.load_state_dict(state)
+        model.load_state_dict(expected)
+        assert all(isinstance(p.data, da.Array) for p in model.parameters())
+    assert all(isinstance(value, da.Array) for value in state.values())
+    with dask.config.set(scheduler="synchronous"):
+        optim.save(tmp_path / "model", model=model)
+    other = network().map(np.zeros_like)
+    optim.load(tmp_path / "model", model=other)
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(value, expected[name])
 
 
 # --- larger than memory ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import joblib
 import numpy as np
@@ -105,6 +106,106 @@ def test_dropout_draws_by_seed_step_and_shard(client):
     assert len(np.unique(draws, axis=0)) == 4
 
 
+class Stopping(optim.Callback):
+    """Ends a run by Ctrl-C, behind a step."""
+
+    def __init__(self, at=None):
+        self.at = at
+
+    def on_step(self, run):
+        if run.step == self.at:
+            raise KeyboardInterrupt
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        """Nothing to take."""
+
+
+@pytest.mark.parametrize("at", [2, 6])
+def test_a_resumed_run_draws_what_it_would_have(client, tmp_path, at):
+    """Cut off in an epoch, dropout goes on bit by bit; so much is saved without a cluster, too."""
+    settings = {"cluster": client, "epochs": 2}
+    whole = trained(network(nn.Dropout(0.5)), **settings)
+    settings |= {"checkpoint": tmp_path, "every": 1}
+    cut, _ = trained(network(nn.Dropout(0.5)), callbacks=[Stopping(at)], **settings)
+    assert cut.stopped == "interrupted"
+    autograd.seed(99)
+    model = network(nn.Dropout(0.5)).map(np.zeros_like)
+    found = trained(model, callbacks=[Stopping()], resume=True, **settings)
+    assert found[0]["loss"] == whole[0]["loss"]
+    for name in whole[1]:
+        np.testing.assert_array_equal(found[1][name], whole[1][name])
+
+
+def test_a_second_run_draws_anew(client):
+    model = network(nn.Dropout(0.5))
+    frozen = optim.SGD(model.parameters(), lr=0.0)
+    first, second = (
+        optim.fit(
+            model, data(), nn.cross_entropy, frozen, epochs=1, batch_size=60, cluster=client,
+            progress=False,
+        )["loss"]
+        for _ in range(2)
+    )  # fmt: skip
+    assert first != second
+
+
+def test_a_penalty_reads_the_weights_that_are_trained(client):
+    """The loss may hold the model: on the workers both are still one."""
+
+    def penalized(**settings):
+        model = network()
+
+        def loss(outputs, labels):
+            return nn.cross_entropy(outputs, labels) + 0.1 * np.sum(model[0].weight ** 2)
+
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        history = optim.fit(model, data(), loss, optimizer, epochs=2, progress=False, **settings)
+        return history, model.state_dict()
+
+    autograd.seed(2)
+    found = penalized(cluster=client)
+    autograd.seed(2)
+    same(found, penalized())
+
+
+def test_a_loss_that_is_no_mean_is_refused(client):
+    """Its parts' mean is another number: of a sum, and of a mean with weights of classes."""
+    weights = np.array([1.0, 3.0])
+    for loss in (
+        lambda outputs, labels: np.sum(outputs**2),
+        lambda outputs, labels: nn.cross_entropy(outputs, labels, weight=weights),
+    ):
+        model = network()
+        before = model.state_dict()
+        with pytest.raises(ValueError, match="a mean over the examples, all of one weight"):
+            optim.fit(
+                model, data(), loss, optim.SGD(model.parameters(), lr=0.1), cluster=client,
+                progress=False,
+            )  # fmt: skip
+        for name, value in model.state_dict().items():
+            np.testing.assert_array_equal(value, before[name])
+
+
+def mistaken():
+    """A mistake in shapes within an operation, as a model of the wrong size makes it."""
+    return autograd.grad(lambda x: np.sum(x @ np.ones(4)))(np.ones((2, 3)))
+
+
+def test_an_error_on_a_worker_comes_home(client):
+    with pytest.raises(ValueError, match=r"matmul.*\(2, 3\)"):
+        client.submit(mistaken, pure=False).result(timeout=20)
+    x, y = data()
+    model = network()
+    with pytest.raises(ValueError, match="Linear.*must have 4 elements"):
+        optim.fit(
+            model, (x[:, :3], y), nn.cross_entropy, optim.SGD(model.parameters(), lr=0.1),
+            cluster=client, progress=False,
+        )  # fmt: skip
+
+
 def test_batch_norm_is_refused(client):
     with pytest.raises(ValueError, match=r"buffer 'layers.1.running_mean'.*shard"):
         trained(nn.Sequential(nn.Linear(4, 3, dtype=float), nn.BatchNorm1d(3)), cluster=client)
@@ -121,6 +222,28 @@ def test_what_cannot_be_shared_is_refused(client):
             model, [data()], nn.cross_entropy, optim.SGD(model.parameters(), lr=0.1),
             cluster=client, progress=False,
         )  # fmt: skip
+
+
+def test_what_cannot_work_says_so_at_once(client):
+    x, y = data()
+
+    def run(loss=nn.cross_entropy, arrays=(x, y), cluster=client):
+        model = network()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        optim.fit(model, arrays, loss, optimizer, cluster=cluster, progress=False)
+
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match="model and loss go to the workers.*lock"):
+        run(lambda outputs, labels: lock and nn.cross_entropy(outputs, labels))
+    with pytest.raises(TypeError, match="the loss is a float, which has no derivative"):
+        run(lambda outputs, labels: float(np.mean(outputs.data)))
+    for arrays in ((x, x[:10], y), (np.float64(1), np.float64(2)), (x[:0], y[:0])):
+        with pytest.raises(ValueError, match="the same number of examples"):
+            run(arrays=arrays)
+    closed = Client(client.scheduler.address)
+    closed.close()
+    with pytest.raises(ValueError, match="this one is closed"):
+        run(cluster=closed)
 
 
 def test_hyperparameters_are_searched_on_the_cluster(client):

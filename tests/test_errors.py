@@ -214,6 +214,19 @@ def test_messages_inside_a_transformation():
         autograd.hessian(lambda x: np.sum(x @ np.ones(4)))(np.ones((2, 3)))
 
 
+@pytest.mark.parametrize("transformed", [autograd.grad, autograd.hessian, autograd.vmap])
+def test_the_causes_of_an_error_come_to_an_end(transformed):
+    """None is its own: what follows them, as a worker does that sends an error home, has to end."""
+    with pytest.raises(ValueError, match="add") as caught:
+        transformed(lambda x: np.sum(x * x + np.ones(4)))(np.ones((2, 3)))
+    error, causes = caught.value, []
+    while error is not None:
+        assert not any(error is cause for cause in causes)
+        causes.append(error)
+        error = error.__cause__
+    assert len(causes) > 1
+
+
 def test_messages_in_a_constant_expression():
     with pytest.raises(ValueError, match=r"(?s)add.*\(3,\).*\(4,\)"):
         V.detach() + W.detach()

@@ -41,8 +41,8 @@ CORE = {
         "autograd.watched",
     ],
     "autograd.duck": [
-        "autograd.batching", "autograd.families", "autograd.graph", "autograd.primitive",
-        "autograd.rules.elementwise", "autograd.rules.indexing",
+        "autograd.batching", "autograd.families", "autograd.graph", "autograd.lazy",
+        "autograd.primitive", "autograd.rules.elementwise", "autograd.rules.indexing",
     ],
     "autograd.payload": ["autograd.primitive"],
     "autograd.operators": [
@@ -50,7 +50,7 @@ CORE = {
         "autograd.rules.elementwise", "autograd.tensor",
     ],
     "autograd.tensor": [
-        "autograd.payload",
+        "autograd.lazy", "autograd.payload",
         "autograd.reverse", "autograd.duck", "autograd.watched", "autograd.graph",
         "autograd.primitive", "autograd.rules.*", "autograd.tree",
     ],
@@ -83,7 +83,9 @@ CORE = {
         "autograd.costs", "autograd.duck", "autograd.graph", "autograd.primitive",
         "autograd.tensor", "autograd.transforms", "autograd.tree",
     ],
-    "autograd.check": ["autograd.primitive", "autograd.transforms", "autograd.tree"],
+    "autograd.check": [
+        "autograd.lazy", "autograd.primitive", "autograd.transforms", "autograd.tree",
+    ],
 }  # fmt: skip
 # What uses the core, and is used by nothing in it.
 AROUND = (
@@ -118,6 +120,7 @@ NN = [
 ]
 OPTIM = [
     "autograd.graph",
+    "autograd.lazy",
     "autograd.payload",
     "autograd.primitive",
     "autograd.repeat",
@@ -132,8 +135,8 @@ OPTIM = [
 # What the modules of optim that differentiate may use besides autograd's public names, and what
 # the one of nn that trains may use of optim.
 DIFFERENTIATES = {
-    "optim.distributed": ["autograd"],
-    "optim.minimizers": ["autograd.lazy", "autograd.tree"],
+    "optim.distributed": ["autograd", "nn.data"],
+    "optim.minimizers": ["autograd.tree"],
     "optim.training": ["autograd.audit", "autograd.repeat", "nn.data", "nn.module"],
     "nn.estimators": ["optim", "optim.*"],
 }

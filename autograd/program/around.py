@@ -15,6 +15,7 @@ from collections import deque
 
 import numpy as np
 
+from ..lazy import is_lazy
 from ..primitive import Primitive, Wrapper
 from ..tensor import Tensor
 from ..watched import Watched
@@ -108,10 +109,12 @@ class Around:
     names        all that its text uses, and that of what it may call
     watched      the holders that it may read itself: of an object only attributes that it names
     settings     whether it names an optimizer's settings
+    lazy         whether there are arrays that are computed later
     """
 
     def __init__(self, f, args):
         self.names, self._named, self.settings, self._again = set(), {}, False, False
+        self.lazy = False
         self._walk(f, args, _every)
         self._walk_names()
         holders, self._again = self.holders, True
@@ -160,6 +163,8 @@ class Around:
             self.holders.append(Holder(x, "a partial function", ["args"], inside))
         elif isinstance(x, type):
             self._class(x, inside)
+        elif is_lazy(x):
+            self.lazy = True
         elif hasattr(type(x), "__next__"):
             self.iterators.append(x)
         elif _is_library(type(x).__module__) and type(x).__name__ not in NAMESPACES:

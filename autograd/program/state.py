@@ -85,6 +85,8 @@ class Surroundings(Memo):
         if self.found.iterators:
             kind = type(self.found.iterators[0]).__name__
             self.reason = f"it may take the next of a {kind}, which is another in every call"
+        if self.found.lazy:
+            self.reason = "it computes with Dask's arrays, whose graph is Dask's to run"
         if self.found.settings and any(h.inside for h in self.found.holders):
             self.reason = "it uses an optimizer's settings (param_groups), which change by steps"
 

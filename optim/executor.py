@@ -115,7 +115,6 @@ class Optimizer:
         """
         if deferred(self.step):
             return
-        compute_gradients(self.params)
         packs, alone = self._plan or self._planned()
         if not all([pack.collect(self.state) for pack in packs]):
             packs, alone = self._planned()
@@ -150,6 +149,9 @@ class Optimizer:
         g = p.grad
         if g is None or not p.requires_grad:
             return None
+        if type(g) is not np.ndarray and is_lazy(g):
+            compute_gradients(self.params)
+            g = p.grad
         if is_lazy(p):
             raise TypeError(
                 f"{type(self).__name__}: a parameter is a Dask array, which cannot be written "
@@ -446,6 +448,8 @@ class Pack:
             if g is None or not p.requires_grad or type(w) is not np.ndarray or w.dtype != dtype:
                 return False
             if w.shape != part.shape or states[n] is not state or state["step"] != step:
+                return False
+            if type(g) is not np.ndarray and is_lazy(g):
                 return False
             for name, view in views:
                 if state[name] is not view:

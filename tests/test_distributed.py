@@ -144,8 +144,8 @@ def test_a_second_run_draws_anew(client):
     frozen = optim.SGD(model.parameters(), lr=0.0)
     first, second = (
         optim.fit(
-            model, data(), nn.cross_entropy, frozen, epochs=1, batch_size=60, cluster=client,
-            progress=False,
+            model, data(), nn.cross_entropy, frozen, epochs=1, batch_size=60, shuffle=False,
+            cluster=client, progress=False,
         )["loss"]
         for _ in range(2)
     )  # fmt: skip

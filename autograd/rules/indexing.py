@@ -19,7 +19,7 @@ _BY_MASKS = (
 def _getitem(x, index):
     if type(x) is not np.ndarray and is_lazy(x):
         _check_lazy(index)
-    elif not is_basic(index) and any(map(is_lazy, leaves(index))):
+    elif type(index) is not int and type(index) is not slice and _holds_lazy(index):
         raise TypeError(
             f"x[index] of an array in memory takes no Dask array for an index, which would be "
             f"computed at once; {_BY_MASKS}, or compute the index first: index.compute()"
@@ -244,6 +244,10 @@ def _check_lazy(index):
             "x[index] of a Dask array takes slices, numbers and one list of indices, not masks "
             f"(the shape of what they read is not known before it is); {_BY_MASKS}"
         )
+
+
+def _holds_lazy(index):
+    return any(map(is_lazy, index if type(index) is tuple else (index,)))
 
 
 def _slices(index, shape):

@@ -75,8 +75,8 @@ def _reshape_batch(operation, args, mapped, options):
 
 @_ordered
 def _reshape(x, shape, **options):
-    if is_lazy(x) and not np.ndim(shape):  # Dask's np.reshape takes no number
-        shape = (shape,)
+    if type(x) is not np.ndarray and is_lazy(x) and not np.ndim(shape):
+        shape = (shape,)  # Dask's np.reshape takes no number
     return np.reshape(x, shape, **options)
 
 

@@ -22,7 +22,8 @@ from autograd.show import draw, explore, step
 from autograd.tree import flatten
 
 from .samples import SAMPLES
-from .test_device import excepted, in_table
+from .test_device import LAYERS, excepted, in_table
+from .test_device import trained as run_through
 from .test_operations import each, outputs, weights
 
 
@@ -322,6 +323,22 @@ def test_a_compiled_function_runs_as_it_is():
 def network():
     autograd.seed(0)
     return nn.Sequential(nn.Linear(3, 4, dtype=float), nn.Tanh(), nn.Linear(4, 2, dtype=float))
+
+
+@pytest.mark.parametrize("name", [n for n in LAYERS if not n.startswith("Conv")])
+def test_layers_are_lazy(name):
+    """In training and evaluation, with their parameters and buffers on Dask."""
+    make, shape = LAYERS[name]
+    autograd.seed(1)
+    model = make().map(lambda a: a.astype(float))
+    x = np.random.default_rng(2).normal(size=shape)
+    expected = run_through(model.copy(), x, lambda a: a)
+    with dask.config.set(scheduler=refusing):
+        found = run_through(model, x, place)
+    for f, e in zip(dask.compute(*found, scheduler="synchronous"), expected, strict=True):
+        assert (f is None) == (e is None)
+        if e is not None:
+            np.testing.assert_allclose(f, e, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.Rprop])

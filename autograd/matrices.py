@@ -13,6 +13,7 @@ import numpy as np
 from .batch import Batch
 from .diagonal import Diagonal
 from .graph import history, levels
+from .lazy import is_lazy
 from .primitive import Wrapper, number
 from .transforms import (
     Moved,
@@ -158,7 +159,7 @@ def _block(entries, y, x):
     dtype = getattr(x, "dtype", np.dtype(float))
     block = block if block.dtype == dtype else block.astype(dtype)
     if type(x) is float and not np.ndim(block) and not isinstance(block, Wrapper):
-        return number(block)
+        return block if is_lazy(block) else number(block)
     return block
 
 

@@ -8,6 +8,7 @@ comes, all its uses have been visited, and its cotangent is complete.
 import numpy as np
 
 from .graph import Node, history
+from .lazy import is_lazy
 from .payload import numeric
 from .primitive import Indexed, Wrapper, check_kept, is_foreign, number, recorded, total
 from .rules.indexing import gather_cotangents
@@ -195,7 +196,7 @@ def fit(c, value):
         if np.shape(c) != wanted:
             c = np.broadcast_to(c, wanted)
     if type(value) is float or (recorded(value) and type(value.inside) is float):
-        return number(c)
+        return c if is_lazy(c) else number(c)
     return c
 
 
@@ -225,7 +226,7 @@ def as_gradient(node, c):
 def as_derivative(d, value):
     """A tangent or cotangent in the type of the value it belongs to; zeros for None."""
     if type(value) is float or (recorded(value) and type(value.inside) is float):
-        return 0.0 if d is None else number(d)
+        return 0.0 if d is None else d if is_lazy(d) else number(d)
     if d is None:
         return value.dtype.type(0) if isinstance(value, np.generic) else np.zeros_like(value)
     if isinstance(value, Wrapper) and not isinstance(d, Wrapper):

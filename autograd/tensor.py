@@ -180,9 +180,11 @@ class Tensor(Duck):
             shape = np.shape(grad)
             if shape != self.shape:
                 raise ValueError(f"grad of shape {shape} for {describe(node)} of {self.shape}")
-            if type(value) is float:
+            if is_lazy(grad):
+                grad = grad.astype(self.dtype)
+            elif type(value) is float:
                 grad = float(grad)
-            elif recorded(grad) or is_lazy(grad):
+            elif recorded(grad):
                 grad = grad.astype(value.dtype)
             elif isinstance(value, (np.ndarray, np.generic)):
                 grad = np.asarray(grad, value.dtype)

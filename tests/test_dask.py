@@ -282,6 +282,32 @@ def test_transformations_are_lazy(name, lazy):
         np.testing.assert_allclose(f, e, rtol=1e-9, atol=1e-12)
 
 
+def test_derivatives_by_a_number_are_lazy():
+    """A Python float has gradients that are Dask's, until an optimizer wants numbers."""
+
+    def loss(b, x):
+        return np.mean(np.tanh(x @ W + b) ** 2)
+
+    with dask.config.set(scheduler=refusing):
+        b = Tensor(0.5)
+        loss(b, place(X)).backward()
+        found = [
+            b.grad,
+            autograd.grad(loss)(0.5, place(X)),
+            autograd.grad(autograd.grad(loss))(0.5, place(X)),
+            *autograd.hvp(lambda b: loss(b, place(X)), (0.5,), (1.0,)),
+        ]
+    first, second = autograd.grad(loss)(0.5, X), autograd.hessian(loss)(0.5, X)
+    expected = [first, first, second, second]
+    with dask.config.set(scheduler="synchronous"):
+        np.testing.assert_allclose(dask.compute(*found), expected, rtol=1e-12)
+        b = Tensor(0.5)
+        loss(b, place(X)).backward()
+        optim.SGD([b], lr=0.1).step()
+    assert type(b.data) is float
+    assert b.data == pytest.approx(0.5 - 0.1 * first, rel=1e-12)
+
+
 def test_a_sparse_jacobian_is_computed():
     with dask.config.set(scheduler="synchronous"):
         found = autograd.jacobian(lambda w: w**2 * np.sum(place(X)), sparse=True)(W)

@@ -37,8 +37,8 @@ CORE = {
     ],
     "autograd.rules": ["autograd.rules.*"],
     "autograd.reverse": [
-        "autograd.graph", "autograd.payload", "autograd.primitive", "autograd.rules.indexing",
-        "autograd.watched",
+        "autograd.graph", "autograd.lazy", "autograd.payload", "autograd.primitive",
+        "autograd.rules.indexing", "autograd.watched",
     ],
     "autograd.duck": [
         "autograd.batching", "autograd.families", "autograd.graph", "autograd.lazy",
@@ -70,9 +70,8 @@ CORE = {
         "autograd.tree",
     ],
     "autograd.matrices": [
-        "autograd.batch", "autograd.diagonal", "autograd.graph", "autograd.primitive",
-        "autograd.transforms",
-        "autograd.tree",
+        "autograd.batch", "autograd.diagonal", "autograd.graph", "autograd.lazy",
+        "autograd.primitive", "autograd.transforms", "autograd.tree",
     ],
     "autograd.audit": ["autograd.graph", "autograd.reverse", "autograd.tensor"],
     "autograd.checkpoint": [

@@ -7,6 +7,9 @@ step     every worker takes the batch's examples that are in its shard, and comp
 
 The gradient of a mean over B examples is Σ_k B_k/B · (that of the mean over shard k's B_k), so a
 run equals the one without a cluster but for the order of additions: in double precision to 1e-9.
+Of a loss that is another mean, by weights of classes, or a sum, the parts give another number, and
+the step raises.  A step's random numbers follow from one draw of the default generator's and the
+shard, wherever that is.
 
 What a step costs beside computing is what `overhead` says.
 """

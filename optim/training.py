@@ -82,7 +82,8 @@ def fit(
     callbacks    functions of the `Run`, called behind every epoch, or `Callback`s
     cluster      a client of dask.distributed: its workers hold the data, an array's part each, and
                  compute the gradients, see `optim.distributed`.  The loss has to be a mean over the
-                 examples, all of one weight, and the model without batch norm
+                 examples, all of one weight (ValueError where the parts' mean is another number),
+                 and the model without batch norm.  Dropout draws the same with as many workers
     progress     whether to show it: by tqdm, or a line an epoch where that is missing
     checkpoint   a folder to save the run in, as `optim.save` does: all that training goes by,
                  behind `every` epoch or so many steps, and at the end.  The last `keep` files are

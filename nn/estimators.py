@@ -10,8 +10,6 @@ They train with `optim.fit` and pass scikit-learn's own ``check_estimator``.
 """
 
 import copy
-import threading
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
@@ -22,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from autograd import softmax
 from autograd.payload import base_array, numeric
-from autograd.rules.random import generator_or_default
+from autograd.rules.random import drawing_from
 from autograd.show.plotting import pyplot
 from optim import Adam
 from optim.checkpoint import Generators, check_names
@@ -80,11 +78,14 @@ class _Network(BaseEstimator):
         return self._train(X, y, self.epochs, self.patience)
 
     def _begin(self, X):
-        """Module and optimizer, new."""
+        """Module and optimizer, new.
+
+        Weights, dropout and the order of batches follow random_state, whatever the module is.
+        """
         seed = check_random_state(self.random_state).randint(2**31)
         self._generator, self._shape = np.random.default_rng(seed), X.shape[1:]
         n_outputs = self._n_outputs()
-        with _drawing_from(self._generator):
+        with drawing_from(self._generator):
             self.module_ = _built(self.module, X.shape[1:], n_outputs, self.dtype)
         found = predict(self.module_, X[:1]).shape
         if found != (1, n_outputs):
@@ -97,7 +98,7 @@ class _Network(BaseEstimator):
         self.schedule_ = self.schedule and self.schedule(self.optimizer_)
 
     def _train(self, X, y, epochs, patience=None):
-        with _drawing_from(self._generator):
+        with drawing_from(self._generator):
             parts, held_out = (X, y), None
             if patience is not None:
                 X, X_val, y, y_val = self._split(X, y)
@@ -136,7 +137,7 @@ class _Network(BaseEstimator):
         if not hasattr(self, "module_"):
             return {}
         names = getattr(self, "feature_names_in_", None)
-        with _drawing_from(self._generator):  # the default generator's state is this one's here
+        with drawing_from(self._generator):  # the default generator's state is this one's here
             generators = Generators(self.module_).state_dict()
         return {
             "shape": self._shape, "features": None if names is None else _listed(names),
@@ -180,7 +181,7 @@ class _Network(BaseEstimator):
         self.history_ = History(state["history"]["monitor"])
         self.history_.load_state_dict(state["history"])
         self.history_.stopped = state["stopped"]
-        with _drawing_from(self._generator):
+        with drawing_from(self._generator):
             Generators(self.module_).load_state_dict(state["generators"])
 
     def __sklearn_tags__(self):
@@ -356,26 +357,6 @@ def _listed(labels):
 
 def _unlisted(state):
     return np.array(state["labels"], dtype=state["dtype"])
-
-
-_lending = threading.RLock()
-
-
-@contextmanager
-def _drawing_from(generator):
-    """Inside, the default generator draws what `generator` would; behind, it is as it was.
-
-    So weights, dropout and the order of batches follow an estimator's random_state, whatever the
-    module is made of, and nobody else's draws do.  One at a time: threads wait.
-    """
-    with _lending:
-        default = generator_or_default().bit_generator
-        state = default.state
-        default.state = generator.bit_generator.state
-        try:
-            yield
-        finally:
-            generator.bit_generator.state, default.state = default.state, state
 
 
 # --- searches -------------------------------------------------------------------------------------

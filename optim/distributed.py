@@ -14,7 +14,6 @@ shard, wherever that is.
 What a step costs beside computing is what `overhead` says.
 """
 
-import threading
 from functools import partial
 from operator import itemgetter
 
@@ -23,12 +22,10 @@ import numpy as np
 import autograd
 from autograd import repeat
 from autograd.primitive import number
-from autograd.rules.random import generator_or_default
+from autograd.rules.random import drawing_from, generator_or_default
 from nn.data import Loader
 
 __all__ = ["Shards", "overhead"]
-
-_alone = threading.Lock()  # in a worker: its threads share the model and the default generator
 
 
 class Shards:
@@ -151,8 +148,7 @@ def _part(shard, held, values, rows, size, seed):
     from .training import _array, _differentiable
 
     (model, _), share = held.args, len(rows) / size
-    with _alone:
-        autograd.seed(seed)
+    with drawing_from(np.random.default_rng(seed)):  # alone: a worker's threads share the model
         parameters = [p for p in model.parameters() if p.requires_grad]
         for p, value in zip(parameters, values, strict=True):
             p.data = value

@@ -139,6 +139,14 @@ def test_a_resumed_run_draws_what_it_would_have(client, tmp_path, at):
         np.testing.assert_array_equal(found[1][name], whole[1][name])
 
 
+def test_workers_that_are_threads_here_draw_the_same(client):
+    """They leave the default generator, which is theirs too, as it is."""
+    expected = trained(network(nn.Dropout(0.5)), cluster=client)
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as here:
+        found = trained(network(nn.Dropout(0.5)), cluster=here)
+    same(found, expected)
+
+
 def test_a_second_run_draws_anew(client):
     model = network(nn.Dropout(0.5))
     frozen = optim.SGD(model.parameters(), lr=0.0)

@@ -12,6 +12,7 @@ draws there; what it drew cannot be repeated, as `checkpoint` would have to.
 
 import os
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ..families import elementwise
 from ..primitive import is_foreign, telling
 from ..repeat import draw as repeatable
 
-_lock = threading.Lock()
+_lock, _lending = threading.Lock(), threading.RLock()
 _default = None  # made when first asked for: np.random takes a while to import
 
 
@@ -58,10 +59,26 @@ def generator_or_default(generator=None):
     return _default if generator is None else generator
 
 
+@contextmanager
+def drawing_from(generator):
+    """Inside, the default generator draws what `generator` would; behind, it is as it was.
+
+    One at a time: threads wait.
+    """
+    with _lending:
+        default = generator_or_default().bit_generator
+        state = default.state
+        default.state = generator.bit_generator.state
+        try:
+            yield
+        finally:
+            generator.bit_generator.state, default.state = default.state, state
+
+
 def _begin_forked():
     """In the child of a fork: no generator of the parent's, and no lock that a thread there has."""
-    global _default, _lock
-    _default, _lock = None, threading.Lock()
+    global _default, _lock, _lending
+    _default, _lock, _lending = None, threading.Lock(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -104,6 +104,15 @@ def check_known(values):
             )
 
 
+def check_in_memory(what, parameter):
+    """TypeError for a parameter on Dask, into which nothing can be written in place."""
+    if is_lazy(parameter):
+        raise TypeError(
+            f"{what}: a parameter is a Dask array, which cannot be written into; only the data "
+            f"needs to be Dask's: p.data = p.data.compute()"
+        )
+
+
 def compute_gradients(parameters):
     """Have the lazy gradients of parameters in memory computed, all in one go through the data."""
     waiting = [p for p in parameters if is_lazy(p.grad) and not is_lazy(p)]

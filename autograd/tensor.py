@@ -132,7 +132,8 @@ class Tensor(Duck):
         """The value, an array or a Python float.
 
         Of an input or a constant: the array itself; writing into it is allowed and noticed: a
-        graph recorded before the write refuses to read it.  Of a result: a read-only view.
+        graph recorded before the write refuses to read it.  Of a result: a read-only view.  What
+        is written into a Dask array is not noticed: set it anew.
         """
         node = self.node
         value = node.value
@@ -261,6 +262,9 @@ class Tensor(Duck):
             value = self.node.value
             if type(value) is float:
                 raise IndexError(f"{describe(self.node)} is a single number: set .data instead")
+            if is_lazy(value):  # its graph is Dask's, and graphs recorded before keep the old one
+                self.data = setitem.evaluate((value, plain(new)), {"index": index})
+                return
             self.data[index] = plain(new)
             return
         name = self.name

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograd.lazy import check_in_memory
 from autograd.primitive import like
 from autograd.repeat import deferred
 
@@ -36,6 +37,7 @@ class EMA:
         for p in self.params:
             if not hasattr(p, "requires_grad"):
                 raise TypeError(f"EMA: params are Tensors, one of them is a {type(p).__name__}")
+            check_in_memory("EMA", p)
         self.average = [np.copy(p.data) for p in self.params]
         self._outside = None  # the weights proper, while the averages are swapped in
 

@@ -96,7 +96,7 @@ def _power_norm(gradients, order):
         total = summed(np.vdot(g, g) for g in gradients)
         if 1e-30 < total < math.inf:
             return math.sqrt(total)
-    parts = [number(np.max(np.abs(g))) for g in gradients if np.size(g)]
+    parts = [number(np.max(np.abs(g))) for g in gradients if math.prod(np.shape(g))]
     largest = float(np.max(parts, initial=0.0))
     if order == math.inf or largest == 0 or not math.isfinite(largest):
         return largest

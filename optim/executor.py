@@ -13,7 +13,7 @@ from operator import is_
 
 import numpy as np
 
-from autograd.lazy import compute_gradients, is_lazy
+from autograd.lazy import check_in_memory, compute_gradients, is_lazy
 from autograd.primitive import is_foreign, like, telling
 from autograd.repeat import deferred
 from autograd.watched import Writes
@@ -152,11 +152,7 @@ class Optimizer:
         if type(g) is not np.ndarray and is_lazy(g):
             compute_gradients(self.params)
             g = p.grad
-        if is_lazy(p):
-            raise TypeError(
-                f"{type(self).__name__}: a parameter is a Dask array, which cannot be written "
-                f"into; only the data needs to be Dask's: p.data = p.data.compute()"
-            )
+        check_in_memory(type(self).__name__, p)
         if state and state["shape"] != p.shape:
             raise ValueError(
                 f"{type(self).__name__}: a parameter had shape {state['shape']} and has "

@@ -140,6 +140,7 @@ def stepped(x):
         (lambda x: autograd.audit(np.sum(x**2)), "audit looks at the values.*a part that fits"),
         (audited, "audit looks at the values.*a part that fits"),
         (stepped, "SGD: a parameter is a Dask array.*p.data.compute()"),
+        (lambda x: optim.EMA([x]), "EMA: a parameter is a Dask array.*p.data.compute()"),
     ],
 )
 def test_what_dask_lacks_raises_before_anything_is_computed(call, message):
@@ -231,6 +232,18 @@ def test_what_asks_for_a_number_gets_it():
         assert np.sum(x).item() == pytest.approx(np.sum(X), rel=1e-12)
         assert f"{np.sum(x):.3f}" == f"{np.sum(X):.3f}"
         assert x.tolist() == X.tolist()
+
+
+def test_a_graph_keeps_what_was_there_before_a_write():
+    w = Tensor(place(W))
+    loss = np.sum(w**3)
+    with dask.config.set(scheduler=refusing):
+        with autograd.no_grad():
+            w[0] = 5.0
+        loss.backward()
+    written, gradient = dask.compute(w.data, w.grad, scheduler="synchronous")
+    np.testing.assert_array_equal(written, [5.0, *W[1:]])
+    np.testing.assert_allclose(gradient, 3 * W**2)
 
 
 # --- transformations ------------------------------------------------------------------------------

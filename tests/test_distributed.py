@@ -106,21 +106,15 @@ def test_dropout_draws_by_seed_step_and_shard(client):
     assert len(np.unique(draws, axis=0)) == 4
 
 
-class Stopping(optim.Callback):
-    """Ends a run by Ctrl-C, behind a step."""
+def stopping(at):
+    """A callback that ends a run by Ctrl-C, behind a step."""
 
-    def __init__(self, at=None):
-        self.at = at
+    class Stopping(optim.Callback):
+        def on_step(self, run):
+            if run.step == at:
+                raise KeyboardInterrupt
 
-    def on_step(self, run):
-        if run.step == self.at:
-            raise KeyboardInterrupt
-
-    def state_dict(self):
-        return {}
-
-    def load_state_dict(self, state):
-        """Nothing to take."""
+    return Stopping()
 
 
 @pytest.mark.parametrize("at", [2, 6])
@@ -129,11 +123,11 @@ def test_a_resumed_run_draws_what_it_would_have(client, tmp_path, at):
     settings = {"cluster": client, "epochs": 2}
     whole = trained(network(nn.Dropout(0.5)), **settings)
     settings |= {"checkpoint": tmp_path, "every": 1}
-    cut, _ = trained(network(nn.Dropout(0.5)), callbacks=[Stopping(at)], **settings)
+    cut, _ = trained(network(nn.Dropout(0.5)), callbacks=[stopping(at)], **settings)
     assert cut.stopped == "interrupted"
     autograd.seed(99)
     model = network(nn.Dropout(0.5)).map(np.zeros_like)
-    found = trained(model, callbacks=[Stopping()], resume=True, **settings)
+    found = trained(model, callbacks=[stopping(None)], resume=True, **settings)
     assert found[0]["loss"] == whole[0]["loss"]
     for name in whole[1]:
         np.testing.assert_array_equal(found[1][name], whole[1][name])

@@ -223,8 +223,8 @@ class Kernel:
             self._generate(tape)
 
     def _trace(self, tape, f, args):
+        values, rebuild = flatten(args)  # a Module's parameters are not yet what stands for them
         with self.around.traced():
-            values, rebuild = flatten(args)
             traced = [self._argument(tape, value) for value in values]
             self.inputs = [tape.var_of(x) if type(x) is Traced else None for x in traced]
             self.around.arguments = {*filter(None, self.inputs)}

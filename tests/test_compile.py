@@ -338,6 +338,17 @@ def test_draws_are_those_of_the_function():
     assert not np.array_equal(found[0][0][1], found[0][1][1])
 
 
+def test_a_module_among_the_arguments_is_its_arrays():
+    """Over Tensors nothing would be written into buffers."""
+    model = nn.MLP((4, 8, 3), dtype=float)
+    fast = compile(value_and_grad(lambda model, x: np.sum(model(x) ** 2)))
+    x = np.ones((5, 4))
+    _, slopes = fast(model, x)
+    _, expected = value_and_grad(lambda model, x: np.sum(model(x) ** 2))(model, x)
+    same(slopes, expected)
+    assert fast._latest.writer.in_place >= 3
+
+
 def test_buffers_change_once_a_call():
     model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
     twin = model.copy()

@@ -448,6 +448,19 @@ def test_containers_that_are_given_and_changed():
     assert given[1].tolist() == [2.0] * 3
 
 
+def test_backward_by_the_parameters_of_an_argument():
+    model = nn.Linear(3, 1, dtype=float)
+
+    def step(model, x):
+        loss = np.sum(model(x) ** 2)
+        loss.backward()
+        return loss.item()
+
+    with pytest.warns(TracingWarning, match=r"value_and_grad's; for backward\(\) let it find"):
+        compile(step)(model, np.ones((2, 3)))
+    assert np.any(model.weight.grad)
+
+
 def test_settings_of_an_optimizer_are_not_those_of_the_first_call():
     def scenario(wrapped):
         w = weights()

@@ -203,6 +203,11 @@ class Kernel:
                     self._trace(tape, f, args)
             except (TypeError, AttributeError) as error:  # arrays may do what Traced ones don't
                 problem = f"traced, it raises {type(error).__name__}: {error}"
+                if "'backward'" in problem:  # the parameters of a Module among the arguments
+                    problem += (
+                        ". Derivatives by an argument are value_and_grad's; for backward() let it "
+                        "find the model around it"
+                    )
             finally:
                 self.around.undo()  # the first call draws as all others do
         self.reason = self.around.reason or problem

@@ -11,6 +11,7 @@ import threading
 import types
 import warnings
 from collections import OrderedDict
+from operator import countOf
 
 import numpy as np
 
@@ -122,7 +123,7 @@ class Compiled:
         if kind is float:
             return kind
         if kind in (tuple, list):
-            if len(x) > 8 and {*map(type, x)} == {float}:
+            if len(x) > 8 and countOf(map(type, x), float) == len(x):
                 return kind, len(x)
             return kind, *map(self._kind, x)
         if kind is dict:

@@ -53,7 +53,7 @@ class LoopWriter:
                 if steps:
                     self.elements[r] = (places[0][0], *steps)
                     continue
-            if any(places) or any(var in writer.readers for var in every[:-1]):
+            if any(places[:-1]) or any(var in writer.readers for var in every[:-1]):
                 self.lists.add(r)
         for r, x in loop.carried.items():
             begins = [i for ops in loop.operands for i in ops if i == ("before", r)]
@@ -142,11 +142,11 @@ class LoopWriter:
             writer.texts[every[-1]] = name
 
     def _end(self):
-        """Results that belong in a list of results, and were collected in another order."""
+        """Results that belong in a list of results, and were collected otherwise."""
         writer = self.writer
-        for r in self.lists:
+        for r in range(len(self.loop.pattern)):
             for var in self._every(r):
-                if var in writer.results:
+                if var in writer.results and r not in self.elements:
                     whole, i = writer.results[var]
                     sign = "+=" if whole in writer.sums else "="
                     target = f"{whole}[{writer.expressions.index(i)}]"

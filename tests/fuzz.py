@@ -88,7 +88,10 @@ def check(program, only=None):
         warnings.simplefilter("ignore")
         try:
             run = Run(program)
-        except ValueError:  # a shape that goes by a value is another in double precision
+            alike = [*map(np.shape, run.values)] == [*map(np.shape, run.double.values)]
+        except ValueError:
+            alike = False
+        if not alike:  # a shape that goes by a value is another in double precision
             return []
         for name, f in CHECKS.items():
             if only is None or name in only:

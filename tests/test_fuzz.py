@@ -183,6 +183,9 @@ KEPT = {
         ["v0 = 1.0 * x1\nv0[..., :, [3, 1]] = x0"],
         ["v0"],
     ),
+    "an array and its first element were taken for one argument": Program(
+        {"x0": np.array([1.0])}, ["v0 = np.maximum(x0, x0[0])"], ["v0"]
+    ),
     "a polynomial of whole coefficients at a float32 was not as wide as NumPy's": Program(
         {"x0": np.array([0.5], np.float32)}, ["v0 = np.polyval([3, 0, 1], x0)"], ["v0"]
     ),

@@ -240,7 +240,7 @@ def shortened(texts):
         match = re.fullmatch(r"(\w+)\[(\d+)\]", text)
         name, number = match.groups() if match else ("", "")
         last = found[-1] if found else ("", 0, 0)
-        if name and last[0] == name and last[2] == int(number):
+        if name and last[0] == name and last[2] and last[2] == int(number):
             found[-1] = name, last[1], last[2] + 1
         else:
             found.append((name, int(number), int(number) + 1) if name else (text, 0, 0))

@@ -43,6 +43,7 @@ REFUSED = re.compile(  # what is not supported, and says so
     r"|a mask that differs from example to example|does not depend on its arguments"
     r"|writes into an array in place, which cannot be recorded"
     r"|a NumPy array made of a value inside vmap|writes into its argument, which cannot be recorded"
+    r"|cannot take a \w+ as an element"
     r"|targets are probabilities"  # other inputs than it was made with: they need not be
     r"|would lose its derivative"  # said of an array's element: NumPy raises an error of its own
 )

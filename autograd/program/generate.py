@@ -406,7 +406,7 @@ class Generator:
                 return f"{temporary[x]}[:m]"
             if is_one_number(value):
                 return self._bound(value[(0,) * value.ndim + (...,)], "c")
-            if np.ndim(value) and any(value is row for row in self.rows.values()):
+            if np.shape(value) == (BLOCK,):  # a row of a number: arrays of chains are larger
                 return f"{self._bound(value, 'row')}[:m]"
             if isinstance(value, np.ndarray) and value.ndim:
                 key = x if isinstance(x, Var) else id(x)
